@@ -1,0 +1,47 @@
+"""What the API answers, field for field as the client's: one record of each collection."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+CREATED_AT = "When the record was created; UTC, without a zone, to the microsecond."
+
+
+class TracksOut(BaseModel):
+    """One track of the catalogue."""
+
+    id: int = Field(description="The track's key.")
+    name: str
+    artist: str = Field(description="Who performs the track.")
+    songwriters: str = Field(description="Who wrote it: one name.")
+    duration: str = Field(description="minutes:seconds, such as 03:45.", examples=["03:45"])
+    genres: str = Field(description="One genre; not from a closed list.")
+    album: str
+    created_at: datetime = Field(description=CREATED_AT)
+    updated_at: datetime = Field(
+        description="UTC, without a zone; before created_at for about a quarter of the tracks."
+    )
+
+
+class UsersOut(BaseModel):
+    """One user."""
+
+    id: int = Field(description="The user's key.")
+    first_name: str
+    last_name: str
+    email: str = Field(description="Not unique.")
+    gender: str
+    favorite_genres: str = Field(description="One genre.")
+    created_at: datetime = Field(description=CREATED_AT)
+    updated_at: datetime = Field(description="UTC, without a zone; before created_at for about a quarter of the users.")
+
+
+class ListenHistoryOut(BaseModel):
+    """One list of tracks a user listened to; (user_id, created_at) is its key."""
+
+    user_id: int | None = Field(description="Who listened; the user may have left since.")
+    items: list[int] | None = Field(description="Ids of the tracks, first heard first; a track may be gone since.")
+    created_at: datetime = Field(description=CREATED_AT)
+    updated_at: datetime = Field(
+        description="When the record, or this correction of it, became visible; UTC, never before created_at."
+    )

@@ -1,0 +1,49 @@
+"""The API as a process: one socket, one announcement, a clean end."""
+
+import socket
+import sys
+
+import uvicorn
+
+from .app import create_app
+from .settings import Settings
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Prints its URL once it accepts connections, so that whoever started it can wait for that line."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._url, flush=True)  # noqa: T201 - the promise of the command
+
+
+def serve(settings: Settings) -> None:
+    """Serves until a signal ends it; exits with 1 and a message when the address cannot be had."""
+    # Taken before the library is built: a port in use is told at once.
+    with _listen(settings.host, settings.port) as listener:
+        config = uvicorn.Config(
+            create_app(settings),
+            access_log=False,
+            log_config=None,  # uvicorn's own prints to stdout; without it, warnings and errors reach stderr
+            timeout_graceful_shutdown=3,
+        )
+        _AnnouncingServer(config, _url(listener)).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        print(f"moovitamix-api: cannot listen on --host {host} --port {port}: {reason}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
