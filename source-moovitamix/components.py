@@ -1,0 +1,602 @@
+"""The Python half of source-moovitamix; manifest.yaml names these classes as source_declarative_manifest.components.X.
+
+    a response ─► read_page ─► Page            what a page is, and the error when it is not one
+    Page       ─► Walk      ─► the next page   which page follows, also when `total` shrinks
+    EnvelopePagination                         the Walk as the CDK's pagination strategy
+    PageErrorHandler                           which answers are tried again, how often, with which message
+    PacedApiKey, Pace                          the API key, and a pause that all requests of the process keep
+    PagesAheadRetriever                        reads the pages, several requests in flight, rows in order
+
+One file without relative imports and without postponed annotations: some runners execute it before its module has a name.
+Nothing here keeps state on a component: the CDK reads the partitions of a stream through one instance, several at once.
+"""
+
+import math
+import time
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import InitVar, dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from threading import Lock
+from typing import Any, NamedTuple, Optional, Union
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+import requests
+from airbyte_cdk.models import (
+    AirbyteEstimateTraceMessage,
+    AirbyteLogMessage,
+    AirbyteMessage,
+    AirbyteTraceMessage,
+    EstimateType,
+    FailureType,
+    Level,
+    TraceType,
+    Type,
+)
+from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
+from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
+from airbyte_cdk.sources.declarative.requesters.error_handlers.default_error_handler import DefaultErrorHandler
+from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import DefaultPaginator
+from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination_strategy import PaginationStrategy
+from airbyte_cdk.sources.declarative.requesters.request_options import RequestOptionsProvider
+from airbyte_cdk.sources.declarative.requesters.requester import Requester
+from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
+from airbyte_cdk.sources.streams.core import StreamData
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
+    SUCCESS_RESOLUTION,
+    ErrorResolution,
+    ResponseAction,
+)
+from airbyte_cdk.sources.types import Config, Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+# ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class NotAPageError(ValueError):
+    """A successful answer whose body is not the page asked for; the text says what came instead."""
+
+
+class Page(NamedTuple):
+    """One page: `{"items": [...], "total": 1000, "page": 3, "size": 100, "pages": 10}`.
+
+    The four numbers may be null (the API's paginator allows it); `number` and `size` then are those asked for.
+    """
+
+    items: list[dict[str, Any]]
+    total: Optional[int]
+    number: int
+    size: int
+
+
+def read_page(response: requests.Response) -> Page:
+    """The page a response carries; raises NotAPageError unless it is the page asked for, complete.
+
+    Parsed once per response: the error handler judges it, the paginator and the retriever use it.
+    """
+    page: Optional[Page] = getattr(response, "moovitamix_page", None)
+    if page is None:
+        page = _parse_page(response)
+        response.moovitamix_page = page  # type: ignore[attr-defined]
+    return page
+
+
+def _parse_page(response: requests.Response) -> Page:
+    try:
+        body = orjson.loads(response.content)
+    except orjson.JSONDecodeError as error:
+        raise NotAPageError(f"expected a page of records as JSON, got {_start_of(response)} ({error})") from error
+    items = body.get("items") if isinstance(body, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise NotAPageError(f"expected an object with a list of records in 'items', got {_start_of(response)}")
+    numbers = {name: body.get(name, "nothing") for name in ("total", "page", "size", "pages")}
+    smallest = {"total": 0, "page": 1, "size": 1, "pages": 0}
+    for name, value in numbers.items():
+        if value is not None and (type(value) is not int or value < smallest[name]):
+            raise NotAPageError(f"expected an integer from {smallest[name]} or null in {name!r}, got {value!r}")
+
+    asked_number, asked_size = _asked_for(response, "page", 1), _asked_for(response, "size", 100)
+    total, size = numbers["total"], numbers["size"] or asked_size
+    number = numbers["page"] or asked_number
+    if number != asked_number:
+        raise NotAPageError(f"expected page {asked_number}, got page {number}")
+    if len(items) > size:
+        raise NotAPageError(f"expected {size} records at most (size={size}), got {len(items)}")
+    if total is not None:
+        announced = min(size, max(0, total - (number - 1) * size))
+        if len(items) < announced:
+            raise NotAPageError(f"expected {announced} records (total={total}, size={size}), got {len(items)}")
+    return Page(items, total, number, size)
+
+
+def _asked_for(response: requests.Response, parameter: str, default: int) -> int:
+    values = parse_qs(urlsplit(response.request.url or "").query).get(parameter, [])
+    return int(values[0]) if values and values[0].isdigit() else default
+
+
+def _start_of(response: requests.Response) -> str:
+    return repr(response.content[:80].decode("utf-8", "replace")) if response.content else "an empty body"
+
+
+# ── Which page comes next ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How far one pass over a collection has come, in positions: row n of page p has position (p - 1) * size + n - 1.
+
+    Rows removed in front of the reader make the rows behind it slide towards the start, some of them onto pages already
+    read. `total` tells how many at most: when it is d lower than on the page before, a row never seen can be d positions
+    below where the reader stopped. So `seen` falls by d, and the page that holds position `seen` is read next, be it
+    one read before. Rows added only push rows back: they are seen twice, which a key mends, never missed.
+    """
+
+    page: int = 1
+    total: Optional[int] = None  # as on the page before
+    seen: int = 0  # every row below this position was seen
+    island: tuple[int, int] = (0, 0)  # positions from, to that were seen too, behind a gap
+    repeats: int = 0  # pages asked for again so far
+
+    def after(self, page: Page) -> Optional["Walk"]:
+        """The walk once `page` is read; None at the end of the collection."""
+        if page.total is None:  # nothing to count with: the first page without rows is the end
+            return Walk(page=self.page + 1) if page.items else None
+        slid = max(0, (self.total or 0) - page.total)
+        seen = max(0, self.seen - slid)
+        island = (max(0, self.island[0] - slid), max(0, self.island[1] - slid))
+        start = (page.number - 1) * page.size
+        end = start + len(page.items)
+        if start > seen:  # rows slid onto earlier pages: this page is kept, the gap before it is read next
+            island = (start, end)
+        else:
+            seen = max(seen, end)
+            if island[0] <= seen:
+                seen, island = max(seen, island[1]), (0, 0)
+        if seen >= page.total:
+            return None
+        following = seen // page.size + 1
+        return Walk(following, page.total, seen, island, self.repeats + (following <= self.page))
+
+
+class PageToken(int):
+    """A page number that carries its walk: the CDK sends it as the number, the strategy stays without state."""
+
+    walk: Walk
+
+    def __new__(cls, page: int, walk: Optional[Walk] = None) -> "PageToken":  # copied by the CDK: with the page alone
+        token = super().__new__(cls, page)
+        token.walk = walk or Walk(page=page)
+        return token
+
+
+@dataclass
+class EnvelopePagination(PaginationStrategy):
+    """Pages by the envelope's `total`: exactly one request a page, and back to the pages that rows slid onto."""
+
+    config: Config
+    parameters: InitVar[Mapping[str, Any]]
+    page_size: Union[int, str] = 100
+
+    REPEATS_ALLOWED = 20  # on top of one a page, which a row removed between any two requests costs
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        size = InterpolatedString.create(str(self.page_size), parameters=parameters or {}).eval(self.config)
+        self._page_size = int(size)
+
+    @property
+    def initial_token(self) -> PageToken:
+        return PageToken(1)
+
+    def get_page_size(self) -> int:
+        return self._page_size
+
+    def next_page_token(
+        self,
+        response: requests.Response,
+        last_page_size: int,
+        last_record: Optional[Record],
+        last_page_token_value: Optional[Any] = None,
+    ) -> Optional[PageToken]:
+        """Decides by the body alone: `last_page_size` counts rows after the connector's filter, never stop on it."""
+        page = read_page(response)
+        walk = getattr(last_page_token_value, "walk", None) or Walk(page=int(last_page_token_value or 1))
+        following = walk.after(page)
+        if following is None:
+            return None
+        if following.repeats > self.REPEATS_ALLOWED + math.ceil((page.total or 0) / page.size):
+            raise AirbyteTracedException(
+                message=(
+                    f"GET {response.url}: expected 'total' to settle, got a smaller one after {following.repeats} pages "
+                    f"were read again (now {page.total}). Rows may be missing, so the read stops; run it again when "
+                    "fewer rows are being deleted."
+                ),
+                failure_type=FailureType.transient_error,
+            )
+        return PageToken(following.page, following)
+
+
+# ── Errors and waiting ───────────────────────────────────────────────────────────────────────────────────────────────
+
+MAX_RETRIES = 5
+MAX_WAIT_SECONDS = 600
+RATE_LIMIT_TRIES = 50
+
+
+def setting(config: Config, name: str, default: int) -> int:
+    """A whole number of the configuration; absent and null both mean the default."""
+    value = config.get(name)
+    return default if value is None else int(value)
+
+
+def retry_after(answer: Any) -> Optional[float]:
+    """Seconds that a 429 or 503 asks to wait (`Retry-After`: seconds or an HTTP date); None when it does not say."""
+    if not isinstance(answer, requests.Response) or answer.status_code not in (429, 503):
+        return None
+    value = answer.headers.get("Retry-After", "").strip()
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+@dataclass
+class PageErrorHandler(DefaultErrorHandler):
+    """Judges each answer: the manifest's response_filters say what a status code means, this class what a page is.
+
+    A 200 that is not the page asked for is treated as a 503 is. It is also the back-off strategy, so that the number
+    of attempts and the last message are decided in one place: `max_retries` failures, or RATE_LIMIT_TRIES refusals
+    by a rate limit. Between attempts the CDK waits 1, 2, 4, … seconds, or what `Retry-After` says.
+    """
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters or {})
+        self.backoff_strategies = [self]  # type: ignore[list-item]
+        self.max_retries = RATE_LIMIT_TRIES  # the CDK's limit; backoff_time ends other failures sooner
+        self.max_time = RATE_LIMIT_TRIES * MAX_WAIT_SECONDS
+
+    def interpret_response(
+        self, response_or_exception: Optional[Union[requests.Response, Exception]]
+    ) -> ErrorResolution:
+        answer = response_or_exception
+        if isinstance(answer, requests.Response) and answer.ok:
+            try:
+                read_page(answer)
+            except NotAPageError as error:
+                message = f"GET {answer.url}: {error}. Check that api_url points at a MooVitamix API."
+                return ErrorResolution(ResponseAction.RETRY, FailureType.system_error, message)
+            return SUCCESS_RESOLUTION
+        if isinstance(answer, requests.Response):
+            known = super().interpret_response(answer)
+            got = f"HTTP {answer.status_code} with {_start_of(answer)}"
+            message = f"GET {answer.url}: expected a page of records, got {got}. {known.error_message}"
+            return ErrorResolution(known.response_action, known.failure_type, message)
+        url = getattr(getattr(answer, "request", None), "url", None) or self.config.get("api_url")
+        message = f"GET {url}: expected a page of records, got {type(answer).__name__}: {answer}. "
+        if isinstance(answer, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+            return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, message + "Check api_url.")
+        message += "Check that the API is running and that api_url is its address."
+        return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, message)
+
+    def backoff_time(
+        self,
+        response_or_exception: Optional[Union[requests.Response, requests.RequestException]],
+        attempt_count: int = 0,
+    ) -> Optional[float]:
+        """Seconds until the next attempt, None for the CDK's exponential series; raises when there is no next one."""
+        resolution = self.interpret_response(response_or_exception)
+        rate_limited = resolution.response_action == ResponseAction.RATE_LIMITED
+        tries = RATE_LIMIT_TRIES if rate_limited else 1 + setting(self.config, "max_retries", MAX_RETRIES)
+        longest = setting(self.config, "max_wait_seconds", MAX_WAIT_SECONDS)
+        wait = retry_after(response_or_exception)
+        if attempt_count >= tries:
+            end = f"Gave up after {attempt_count} attempts."
+        elif wait is not None and wait > longest:
+            end = f"It asks to wait {wait:.0f} s, longer than {longest} s: run the read again later."
+        else:
+            return min(2.0 ** (attempt_count - 1), longest) if rate_limited and wait is None else wait
+        raise AirbyteTracedException(
+            message=f"{resolution.error_message} {end}",
+            failure_type=resolution.failure_type or FailureType.system_error,
+        )
+
+
+class Pace:
+    """When the next request to one API may leave; one per API and process, all streams and threads keep it.
+
+    After a 429 no request leaves before `Retry-After` has passed, and those that waited leave one by one: let go at
+    once, they would all be refused again. The gap between them doubles with each refusal, and shrinks with each page.
+    """
+
+    FIRST_GAP, LARGEST_GAP = 0.05, 5.0
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._opens_at = 0.0  # time.monotonic()
+        self._gap = 0.0
+
+    def wait(self) -> None:
+        while True:
+            with self._lock:
+                pause = self._opens_at - time.monotonic()
+                if pause <= 0:
+                    if self._gap:
+                        self._opens_at = time.monotonic() + self._gap
+                    return
+            time.sleep(pause)
+
+    def refused(self, seconds: float) -> None:
+        with self._lock:
+            self._opens_at = max(self._opens_at, time.monotonic() + seconds)
+            self._gap = min(max(self.FIRST_GAP, self._gap * 2), self.LARGEST_GAP)
+
+    def answered(self) -> None:
+        with self._lock:
+            self._gap = self._gap * 0.9 if self._gap > self.FIRST_GAP else 0.0
+
+
+_PACES: dict[str, Pace] = {}
+_PACES_LOCK = Lock()
+
+
+def pace_of(api_url: str) -> Pace:
+    with _PACES_LOCK:
+        return _PACES.setdefault(api_url, Pace())
+
+
+@dataclass
+class PacedApiKey(DeclarativeAuthenticator):
+    """Sends the API key, when there is one, and keeps the Pace.
+
+    The authenticator is where the CDK lets a component see every attempt: it is called before each request, retries
+    included, and `update_from_response` after each answer (protocol ResponseAwareAuthenticator).
+    """
+
+    config: Config
+    parameters: InitVar[Mapping[str, Any]]
+    header: str = "X-API-Key"
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self._pace = pace_of(str(self.config.get("api_url")))
+
+    @property
+    def auth_header(self) -> str:
+        return self.header if self.token else ""
+
+    @property
+    def token(self) -> str:
+        return self.config.get("api_key") or ""
+
+    def __call__(self, request: requests.PreparedRequest) -> Any:
+        self._pace.wait()
+        return super().__call__(request)
+
+    def update_from_response(self, request: requests.PreparedRequest, response: requests.Response) -> None:
+        if response.status_code == 429:
+            longest = setting(self.config, "max_wait_seconds", MAX_WAIT_SECONDS)
+            self._pace.refused(min(retry_after(response) or 0.0, longest))
+        elif response.ok:
+            self._pace.answered()
+
+
+# ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PAGES_AHEAD = 8
+PASSES = 3
+
+
+class HashedSlice(StreamSlice):
+    """A slice hashed once: the cursor hashes a record's slice, by way of a JSON dump, for every record it observes."""
+
+    def __hash__(self) -> int:
+        known = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = super().__hash__()
+        return known
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other)
+
+
+@dataclass
+class Tally:
+    """What one read of a stream has done so far; printed in one line when it ends."""
+
+    pages: int = 0
+    repeated_pages: int = 0
+    rows: int = 0
+    filtered_out: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows} rows in {self.pages} pages ({self.repeated_pages} of them read again), "
+            f"{self.filtered_out} rows filtered out, {self.rows - self.filtered_out} records emitted, "
+            f"{time.monotonic() - self.started:.2f} s"
+        )
+
+
+@dataclass
+class PagesAheadRetriever(Retriever):
+    """Reads a collection page by page, with up to `pages_ahead` requests in flight, and emits the rows in order.
+
+    The paginator alone decides which page comes next. The retriever guesses ahead, which is right unless rows vanish
+    while it reads; an answer fetched too early is still handed to the paginator in its turn, which judges it by its
+    `total`. With `cursor_field`, rows that changed before the slice's start are left out (the API may ignore
+    `updated_since`); rows that changed after its end are emitted but not counted for the state, so that neither a date
+    in the future nor a row changed during the read can carry the state past a row not seen yet.
+    """
+
+    requester: Requester
+    paginator: DefaultPaginator
+    config: Config
+    parameters: InitVar[Mapping[str, Any]]
+    name: str = ""
+    primary_key: Optional[Union[str, list[str]]] = None
+    request_options_provider: Optional[RequestOptionsProvider] = None
+    cursor_field: str = ""
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self._key = [self.primary_key] if isinstance(self.primary_key, str) else list(self.primary_key or [])
+        self._ahead = setting(self.config, "pages_ahead", PAGES_AHEAD)
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
+    ) -> Iterable[StreamData]:
+        """The slice's records in the API's order, an ESTIMATE before the first and a LOG line with the tally last."""
+        tally = Tally()
+        try:
+            yield from self._read(stream_slice or StreamSlice(partition={}, cursor_slice={}), tally)
+        except Exception:
+            yield self._log(f"stopped by an error after {tally}")
+            raise
+        yield self._log(str(tally))
+
+    def _read(self, stream_slice: StreamSlice, tally: Tally) -> Iterator[StreamData]:
+        keys = array("q")  # hashes of the keys of all rows, 8 bytes a row
+        with _Requests(self, stream_slice) as requests_ahead:
+            for _ in range(PASSES):
+                largest = 0
+                for page in self._pages(requests_ahead, tally):
+                    if tally.pages == 1 and page.total is not None:
+                        yield self._estimate(page.total)
+                    largest = max(largest, page.total or 0)
+                    keys.extend(self._hash(item) for item in page.items)
+                    yield from self._records(page, stream_slice, tally)
+                # As many rows as were ever announced, or a total that never fell: nothing can be missing. Else rows
+                # were removed while we read, and they may have been ones not read yet, or have hidden others.
+                total = largest if page.total is None else page.total
+                if total >= largest or len(set(keys)) >= largest:
+                    return
+                yield self._log(
+                    f"total fell from {largest} to {total} and {len(set(keys))} rows were seen: reading again"
+                )
+        raise AirbyteTracedException(
+            message=(
+                f"{self.name}: expected {largest} rows, the largest 'total' of the API, got {len(set(keys))} different "
+                f"ones in {PASSES} passes, and 'total' fell in each. Rows may be missing, so the state stays; run the "
+                "read again when fewer rows are being deleted."
+            ),
+            failure_type=FailureType.transient_error,
+        )
+
+    def _pages(self, requests_ahead: "_Requests", tally: Tally) -> Iterator[Page]:
+        """One pass over the collection, in the paginator's order."""
+        token = self.paginator.get_initial_token()
+        highest = 0
+        while token is not None:
+            response = requests_ahead.take(token)
+            page = read_page(response)
+            tally.pages += 1
+            tally.repeated_pages += token <= highest or tally.pages > 1 and token == 1
+            highest = max(highest, token)
+            following = self.paginator.next_page_token(response, len(page.items), None, token)
+            token = following["next_page_token"] if following else None
+            if token is not None and page.total is not None:
+                requests_ahead.fill(token, math.ceil(page.total / page.size))
+            yield page
+
+    def _records(self, page: Page, stream_slice: StreamSlice, tally: Tally) -> Iterator[Record]:
+        tally.rows += len(page.items)
+        window = HashedSlice(
+            partition=stream_slice.partition,
+            cursor_slice=stream_slice.cursor_slice,
+            extra_fields=stream_slice.extra_fields,
+        )
+        if not self.cursor_field or not stream_slice.get("start_time"):
+            for item in page.items:
+                yield Record(data=item, stream_name=self.name, associated_slice=window)
+            return
+        outside = HashedSlice(partition={}, cursor_slice={})
+        low, high = parse_moment(stream_slice["start_time"]), parse_moment(stream_slice["end_time"])
+        for item in page.items:
+            moment = self._moment_of(item)
+            if moment is not None and moment < low:
+                tally.filtered_out += 1
+                continue
+            covered = moment is None or moment <= high  # without a date no cursor can tell: emitted every time
+            yield Record(data=item, stream_name=self.name, associated_slice=window if covered else outside)
+
+    def _moment_of(self, item: Mapping[str, Any]) -> Optional[datetime]:
+        value = item.get(self.cursor_field)
+        if value is None:
+            return None
+        try:
+            return parse_moment(value)
+        except (TypeError, ValueError) as error:
+            key = ", ".join(f"{name}={item.get(name)!r}" for name in self._key)
+            raise AirbyteTracedException(
+                message=(
+                    f"{self.name}: expected an ISO date and time in {self.cursor_field!r}, got {value!r} in the record "
+                    f"with {key}. The read stops and the state stays; correct the record in the API."
+                ),
+                failure_type=FailureType.system_error,
+            ) from error
+
+    def _hash(self, item: Mapping[str, Any]) -> int:
+        try:
+            return hash(tuple(item.get(name) for name in self._key))
+        except TypeError:  # a list or an object where a key should be
+            return hash(orjson.dumps(item))
+
+    def fetch(self, token: int, stream_slice: StreamSlice) -> requests.Response:
+        next_page_token = {"next_page_token": token}
+        params = dict(self.paginator.get_request_params(next_page_token=next_page_token))
+        if self.request_options_provider is not None:
+            params.update(self.request_options_provider.get_request_params(stream_slice=stream_slice))
+        response = self.requester.send_request(
+            stream_slice=stream_slice, next_page_token=next_page_token, request_params=params
+        )
+        if response is None:  # the interface's signature allows it, no handler of ours ignores an answer
+            raise RuntimeError(f"{self.name}: the requester gave no response for page {token}")
+        return response
+
+    @property
+    def ahead(self) -> int:
+        return self._ahead
+
+    def _estimate(self, total: int) -> AirbyteMessage:
+        estimate = AirbyteEstimateTraceMessage(name=self.name, type=EstimateType.STREAM, row_estimate=total)
+        trace = AirbyteTraceMessage(type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate)
+        return AirbyteMessage(type=Type.TRACE, trace=trace)
+
+    def _log(self, text: str) -> AirbyteMessage:
+        return AirbyteMessage(type=Type.LOG, log=AirbyteLogMessage(level=Level.INFO, message=f"{self.name}: {text}"))
+
+
+class _Requests:
+    """The page requests of one read: those in flight, and those answered whose turn has not come."""
+
+    def __init__(self, retriever: PagesAheadRetriever, stream_slice: StreamSlice) -> None:
+        self._retriever, self._slice = retriever, stream_slice
+        self._pool = ThreadPoolExecutor(max(1, retriever.ahead), thread_name_prefix=f"{retriever.name}-page")
+        self._waiting: dict[int, Future[requests.Response]] = {}
+
+    def __enter__(self) -> "_Requests":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def take(self, page: int) -> requests.Response:
+        future = self._waiting.pop(int(page), None)
+        return future.result() if future else self._retriever.fetch(page, self._slice)
+
+    def fill(self, first: int, last: int) -> None:
+        for page in range(int(first), last + 1):
+            if len(self._waiting) >= self._retriever.ahead:
+                return
+            if page not in self._waiting:
+                self._waiting[page] = self._pool.submit(self._retriever.fetch, page, self._slice)
+
+
+def parse_moment(value: str) -> datetime:
+    """ISO 8601, with or without microseconds, `Z` or an offset; without a zone it is UTC, as for the CDK's cursor."""
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

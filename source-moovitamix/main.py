@@ -1,0 +1,122 @@
+"""`python main.py spec|check|discover|read …`: the Airbyte source that manifest.yaml and components.py describe."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional, TypeVar
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import components
+
+# The name under which the manifest, and the official base image, address the components.
+sys.modules["source_declarative_manifest.components"] = components
+
+from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
+from airbyte_cdk.exception_handler import init_uncaught_exception_handler
+from airbyte_cdk.models import (
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
+    FailureType,
+    SyncMode,
+)
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+Read = TypeVar("Read")
+EVERY_STREAM = "every stream"
+
+
+class SourceMoovitamix(YamlDeclarativeSource):
+    """The source with the catalog and the state that `run` prepared; the CDK's entrypoint asks for both once more."""
+
+    def __init__(
+        self,
+        config: Optional[dict[str, Any]] = None,
+        catalog: Optional[ConfiguredAirbyteCatalog] = None,
+        state: Optional[list[AirbyteStateMessage]] = None,
+        config_path: Optional[str] = None,
+    ) -> None:
+        super().__init__(
+            str(HERE / "manifest.yaml"), catalog=catalog, config=config, state=state, config_path=config_path
+        )
+        self._prepared_catalog, self._prepared_state = catalog, state or []
+
+    def read_catalog(self, catalog_path: str) -> Optional[ConfiguredAirbyteCatalog]:
+        return self._prepared_catalog
+
+    def read_state(self, state_path: str) -> list[AirbyteStateMessage]:
+        return self._prepared_state
+
+
+def run(args: list[str]) -> None:
+    """Reads the files named by `args`, then hands over to the CDK. A file it cannot use ends in a TRACE error."""
+    init_uncaught_exception_handler(logging.getLogger("airbyte"))
+    if args[:1] == ["read"] and not any(arg.split("=")[0] == "--catalog" for arg in args):
+        args = [*args, "--catalog", EVERY_STREAM]
+    parsed = AirbyteEntrypoint.parse_args(args)
+    config_path, catalog_path = getattr(parsed, "config", None), getattr(parsed, "catalog", None)
+    state_path = getattr(parsed, "state", None)
+
+    config = _read("--config", config_path, "a JSON object", SourceMoovitamix.read_config)
+    if catalog_path == EVERY_STREAM:
+        catalog: Optional[ConfiguredAirbyteCatalog] = every_stream(config)
+    else:
+        catalog = _read("--catalog", catalog_path, "a configured catalog", YamlDeclarativeSource.read_catalog)
+    state = _read("--state", state_path, "a list of states", YamlDeclarativeSource.read_state)
+    if catalog and state:
+        state = without_full_refresh(state, catalog)
+    launch(SourceMoovitamix(config, catalog, state, config_path), args)
+
+
+def every_stream(config: Optional[dict[str, Any]]) -> ConfiguredAirbyteCatalog:
+    """All streams: incremental where the stream can, full refresh elsewhere."""
+    streams = SourceMoovitamix(config).discover(logging.getLogger("airbyte"), config or {}).streams
+    configured = []
+    for stream in streams:
+        incremental = SyncMode.incremental in stream.supported_sync_modes
+        configured.append(
+            ConfiguredAirbyteStream(
+                stream=stream,
+                sync_mode=SyncMode.incremental if incremental else SyncMode.full_refresh,
+                destination_sync_mode=DestinationSyncMode.append_dedup
+                if incremental
+                else DestinationSyncMode.overwrite,
+                cursor_field=stream.default_cursor_field,
+                primary_key=stream.source_defined_primary_key,
+            )
+        )
+    return ConfiguredAirbyteCatalog(streams=configured)
+
+
+def without_full_refresh(
+    state: list[AirbyteStateMessage], catalog: ConfiguredAirbyteCatalog
+) -> list[AirbyteStateMessage]:
+    """The states of the streams read incrementally: the CDK would apply a state to a full refresh too."""
+    full = {stream.stream.name for stream in catalog.streams if stream.sync_mode == SyncMode.full_refresh}
+    return [message for message in state if not message.stream or message.stream.stream_descriptor.name not in full]
+
+
+def _read(flag: str, path: Optional[str], expected: str, reader: Callable[[str], Read]) -> Optional[Read]:
+    if path is None:
+        return None
+    try:
+        return reader(path)
+    except Exception as error:
+        raise AirbyteTracedException(
+            message=f"{flag} {path}: expected a JSON file with {expected}, got {type(error).__name__}: {error}",
+            failure_type=FailureType.config_error,
+        ) from error
+
+
+if __name__ == "__main__":
+    try:
+        run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(1)  # nobody reads stdout any more; a usual exit would wait for reader threads and fail to flush
