@@ -6,21 +6,23 @@
     PageErrorHandler                           which answers are tried again, how often, with which message
     PacedApiKey, Pace                          the API key, and a pause that all requests of the process keep
     PagesAheadRetriever                        reads the pages, several requests in flight, rows in order
+    RealDate                                   a configured date that the calendar has
 
-One file without relative imports and without postponed annotations: some runners execute it before its module has a name.
-Nothing here keeps state on a component: the CDK reads the partitions of a stream through one instance, several at once.
+One file without relative imports and without postponed annotations: some runners execute it before its module has a
+name. No component keeps what it reads on itself: the CDK reads all partitions of a stream through one instance.
 """
 
 import math
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import InitVar, dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -44,6 +46,7 @@ from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination
 from airbyte_cdk.sources.declarative.requesters.request_options import RequestOptionsProvider
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
+from airbyte_cdk.sources.declarative.validators.validation_strategy import ValidationStrategy
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     SUCCESS_RESOLUTION,
@@ -67,7 +70,7 @@ class Page(NamedTuple):
     """
 
     items: list[dict[str, Any]]
-    total: Optional[int]
+    total: int | None
     number: int
     size: int
 
@@ -77,7 +80,7 @@ def read_page(response: requests.Response) -> Page:
 
     Parsed once per response: the error handler judges it, the paginator and the retriever use it.
     """
-    page: Optional[Page] = getattr(response, "moovitamix_page", None)
+    page: Page | None = getattr(response, "moovitamix_page", None)
     if page is None:
         page = _parse_page(response)
         response.moovitamix_page = page  # type: ignore[attr-defined]
@@ -128,14 +131,14 @@ def _start_of(response: requests.Response) -> str:
 class Walk:
     """How far one pass over a collection has come, in positions: row n of page p has position (p - 1) * size + n - 1.
 
-    Rows removed in front of the reader make the rows behind it slide towards the start, some of them onto pages already
-    read. `total` tells how many at most: when it is d lower than on the page before, a row never seen can be d positions
+    When rows the reader has passed are removed, those ahead of it slide towards the start, some onto pages already
+    read. `total` tells how far at most: when it is d lower than on the page before, a row never seen can be d positions
     below where the reader stopped. So `seen` falls by d, and the page that holds position `seen` is read next, be it
-    one read before. Rows added only push rows back: they are seen twice, which a key mends, never missed.
+    one read before. Rows added only push rows on: they are seen twice, which the key mends downstream, never missed.
     """
 
     page: int = 1
-    total: Optional[int] = None  # as on the page before
+    total: int | None = None  # as on the page before
     seen: int = 0  # every row below this position was seen
     island: tuple[int, int] = (0, 0)  # positions from, to that were seen too, behind a gap
     repeats: int = 0  # pages asked for again so far
@@ -166,7 +169,7 @@ class PageToken(int):
 
     walk: Walk
 
-    def __new__(cls, page: int, walk: Optional[Walk] = None) -> "PageToken":  # copied by the CDK: with the page alone
+    def __new__(cls, page: int, walk: Walk | None = None) -> "PageToken":  # copied by the CDK: with the page alone
         token = super().__new__(cls, page)
         token.walk = walk or Walk(page=page)
         return token
@@ -178,7 +181,7 @@ class EnvelopePagination(PaginationStrategy):
 
     config: Config
     parameters: InitVar[Mapping[str, Any]]
-    page_size: Union[int, str] = 100
+    page_size: int | str = 100
 
     REPEATS_ALLOWED = 20  # on top of one a page, which a row removed between any two requests costs
 
@@ -197,9 +200,9 @@ class EnvelopePagination(PaginationStrategy):
         self,
         response: requests.Response,
         last_page_size: int,
-        last_record: Optional[Record],
-        last_page_token_value: Optional[Any] = None,
-    ) -> Optional[PageToken]:
+        last_record: Record | None,
+        last_page_token_value: Any | None = None,  # noqa: ANN401 (the interface's type)
+    ) -> PageToken | None:
         """Decides by the body alone: `last_page_size` counts rows after the connector's filter, never stop on it."""
         page = read_page(response)
         walk = getattr(last_page_token_value, "walk", None) or Walk(page=int(last_page_token_value or 1))
@@ -209,9 +212,9 @@ class EnvelopePagination(PaginationStrategy):
         if following.repeats > self.REPEATS_ALLOWED + math.ceil((page.total or 0) / page.size):
             raise AirbyteTracedException(
                 message=(
-                    f"GET {response.url}: expected 'total' to settle, got a smaller one after {following.repeats} pages "
-                    f"were read again (now {page.total}). Rows may be missing, so the read stops; run it again when "
-                    "fewer rows are being deleted."
+                    f"GET {response.url}: expected a 'total' that settles, got {page.total}, smaller again after "
+                    f"{following.repeats} pages were read again. Rows may be missing, so the read stops and the state "
+                    "stays; run it again when fewer rows are being deleted."
                 ),
                 failure_type=FailureType.transient_error,
             )
@@ -231,7 +234,7 @@ def setting(config: Config, name: str, default: int) -> int:
     return default if value is None else int(value)
 
 
-def retry_after(answer: Any) -> Optional[float]:
+def retry_after(answer: requests.Response | Exception | None) -> float | None:
     """Seconds that a 429 or 503 asks to wait (`Retry-After`: seconds or an HTTP date); None when it does not say."""
     if not isinstance(answer, requests.Response) or answer.status_code not in (429, 503):
         return None
@@ -261,9 +264,7 @@ class PageErrorHandler(DefaultErrorHandler):
         self.max_retries = RATE_LIMIT_TRIES  # the CDK's limit; backoff_time ends other failures sooner
         self.max_time = RATE_LIMIT_TRIES * MAX_WAIT_SECONDS
 
-    def interpret_response(
-        self, response_or_exception: Optional[Union[requests.Response, Exception]]
-    ) -> ErrorResolution:
+    def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         answer = response_or_exception
         if isinstance(answer, requests.Response) and answer.ok:
             try:
@@ -286,9 +287,9 @@ class PageErrorHandler(DefaultErrorHandler):
 
     def backoff_time(
         self,
-        response_or_exception: Optional[Union[requests.Response, requests.RequestException]],
+        response_or_exception: requests.Response | requests.RequestException | None,
         attempt_count: int = 0,
-    ) -> Optional[float]:
+    ) -> float | None:
         """Seconds until the next attempt, None for the CDK's exponential series; raises when there is no next one."""
         resolution = self.interpret_response(response_or_exception)
         rate_limited = resolution.response_action == ResponseAction.RATE_LIMITED
@@ -373,9 +374,10 @@ class PacedApiKey(DeclarativeAuthenticator):
     def token(self) -> str:
         return self.config.get("api_key") or ""
 
-    def __call__(self, request: requests.PreparedRequest) -> Any:
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         self._pace.wait()
-        return super().__call__(request)
+        super().__call__(request)
+        return request
 
     def update_from_response(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         if response.status_code == 429:
@@ -394,14 +396,13 @@ PASSES = 3
 class HashedSlice(StreamSlice):
     """A slice hashed once: the cursor hashes a record's slice, by way of a JSON dump, for every record it observes."""
 
+    __eq__ = StreamSlice.__eq__
+
     def __hash__(self) -> int:
         known = self.__dict__.get("_hash")
         if known is None:
             known = self.__dict__["_hash"] = super().__hash__()
         return known
-
-    def __eq__(self, other: object) -> bool:
-        return super().__eq__(other)
 
 
 @dataclass
@@ -410,27 +411,35 @@ class Tally:
 
     pages: int = 0
     repeated_pages: int = 0
+    highest_page: int = 0
     rows: int = 0
     filtered_out: int = 0
     started: float = field(default_factory=time.monotonic)
 
+    def count(self, page: Page) -> None:
+        self.pages += 1
+        self.rows += len(page.items)
+        self.repeated_pages += page.number <= self.highest_page
+        self.highest_page = max(self.highest_page, page.number)
+
     def __str__(self) -> str:
         return (
             f"{self.rows} rows in {self.pages} pages ({self.repeated_pages} of them read again), "
-            f"{self.filtered_out} rows filtered out, {self.rows - self.filtered_out} records emitted, "
+            f"{self.filtered_out} rows filtered out, {self.rows - self.filtered_out} records, "
             f"{time.monotonic() - self.started:.2f} s"
         )
 
 
 @dataclass
 class PagesAheadRetriever(Retriever):
-    """Reads a collection page by page, with up to `pages_ahead` requests in flight, and emits the rows in order.
+    """Reads a collection page by page, up to `pages_ahead` requests in flight, and gives the rows in the API's order.
 
-    The paginator alone decides which page comes next. The retriever guesses ahead, which is right unless rows vanish
-    while it reads; an answer fetched too early is still handed to the paginator in its turn, which judges it by its
-    `total`. With `cursor_field`, rows that changed before the slice's start are left out (the API may ignore
-    `updated_since`); rows that changed after its end are emitted but not counted for the state, so that neither a date
-    in the future nor a row changed during the read can carry the state past a row not seen yet.
+    The paginator alone decides which page comes next. The retriever guesses ahead, rightly unless rows vanish while it
+    reads; a page fetched early is handed to the paginator in its turn, which judges it by the `total` it carries.
+
+    With `cursor_field`, rows that changed before the slice's start are left out, since an API may ignore
+    `updated_since`. Rows that changed after its end are emitted but do not count for the state: neither a date in the
+    future nor a row that changed during the read can carry the state past a row that was not seen yet.
     """
 
     requester: Requester
@@ -438,18 +447,20 @@ class PagesAheadRetriever(Retriever):
     config: Config
     parameters: InitVar[Mapping[str, Any]]
     name: str = ""
-    primary_key: Optional[Union[str, list[str]]] = None
-    request_options_provider: Optional[RequestOptionsProvider] = None
+    primary_key: str | list[str] | None = None
+    request_options_provider: RequestOptionsProvider | None = None
     cursor_field: str = ""
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self._key = [self.primary_key] if isinstance(self.primary_key, str) else list(self.primary_key or [])
-        self._ahead = setting(self.config, "pages_ahead", PAGES_AHEAD)
 
     def read_records(
-        self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[StreamData]:
-        """The slice's records in the API's order, an ESTIMATE before the first and a LOG line with the tally last."""
+        """The slice's records, an ESTIMATE message before the first of them, a LOG message with the tally at the end.
+
+        The CDK takes messages among the records (StreamData) and passes them on in this order.
+        """
         tally = Tally()
         try:
             yield from self._read(stream_slice or StreamSlice(partition={}, cursor_slice={}), tally)
@@ -459,71 +470,87 @@ class PagesAheadRetriever(Retriever):
         yield self._log(str(tally))
 
     def _read(self, stream_slice: StreamSlice, tally: Tally) -> Iterator[StreamData]:
-        keys = array("q")  # hashes of the keys of all rows, 8 bytes a row
-        with _Requests(self, stream_slice) as requests_ahead:
+        hashes = array("q")  # of the keys of all rows: 8 bytes a row, looked at only when `total` fell
+        ahead = setting(self.config, "pages_ahead", PAGES_AHEAD)
+        with RequestsAhead(partial(self._fetch, stream_slice), ahead) as requests_ahead:
             for _ in range(PASSES):
-                largest = 0
-                for page in self._pages(requests_ahead, tally):
+                largest = last = 0
+                for page in self._pages(requests_ahead):
+                    tally.count(page)
                     if tally.pages == 1 and page.total is not None:
                         yield self._estimate(page.total)
-                    largest = max(largest, page.total or 0)
-                    keys.extend(self._hash(item) for item in page.items)
+                    hashes.extend(self._hash(item) for item in page.items)
+                    last = page.total or 0
+                    largest = max(largest, last)
                     yield from self._records(page, stream_slice, tally)
-                # As many rows as were ever announced, or a total that never fell: nothing can be missing. Else rows
-                # were removed while we read, and they may have been ones not read yet, or have hidden others.
-                total = largest if page.total is None else page.total
-                if total >= largest or len(set(keys)) >= largest:
+                # A `total` that never fell, or as many rows as were ever announced: none can be missing. Otherwise
+                # rows were removed while we read; they may never have been seen, or a late `total` has hidden others.
+                if last >= largest or len(set(hashes)) >= largest:
                     return
-                yield self._log(
-                    f"total fell from {largest} to {total} and {len(set(keys))} rows were seen: reading again"
-                )
+                yield self._log(f"saw {len(set(hashes))} rows of {largest}, total is {last} now: reads all pages again")
         raise AirbyteTracedException(
             message=(
-                f"{self.name}: expected {largest} rows, the largest 'total' of the API, got {len(set(keys))} different "
-                f"ones in {PASSES} passes, and 'total' fell in each. Rows may be missing, so the state stays; run the "
-                "read again when fewer rows are being deleted."
+                f"{self.name}: expected {largest} rows, the largest 'total' of the API, got {len(set(hashes))} in "
+                f"{PASSES} passes, and 'total' fell in each. Rows may be missing, so the state stays; run the read "
+                "again when fewer rows are being deleted."
             ),
             failure_type=FailureType.transient_error,
         )
 
-    def _pages(self, requests_ahead: "_Requests", tally: Tally) -> Iterator[Page]:
+    def _pages(self, requests_ahead: "RequestsAhead") -> Iterator[Page]:
         """One pass over the collection, in the paginator's order."""
         token = self.paginator.get_initial_token()
-        highest = 0
+        before: Page | None = None
         while token is not None:
             response = requests_ahead.take(token)
             page = read_page(response)
-            tally.pages += 1
-            tally.repeated_pages += token <= highest or tally.pages > 1 and token == 1
-            highest = max(highest, token)
+            if page.total is None and page.items and before is not None and page.items == before.items:
+                raise AirbyteTracedException(
+                    message=(
+                        f"GET {response.url}: expected other records than on the page before, got the same "
+                        f"{len(page.items)}. Without 'total' the read would never end; the API must honour 'page'."
+                    ),
+                    failure_type=FailureType.system_error,
+                )
             following = self.paginator.next_page_token(response, len(page.items), None, token)
             token = following["next_page_token"] if following else None
             if token is not None and page.total is not None:
                 requests_ahead.fill(token, math.ceil(page.total / page.size))
             yield page
+            before = page
+
+    def _fetch(self, stream_slice: StreamSlice, number: int) -> requests.Response:
+        token = {"next_page_token": number}
+        params = dict(self.paginator.get_request_params(next_page_token=token))
+        if self.request_options_provider is not None:
+            params.update(self.request_options_provider.get_request_params(stream_slice=stream_slice))
+        response = self.requester.send_request(stream_slice=stream_slice, next_page_token=token, request_params=params)
+        if response is None:
+            raise RuntimeError(f"{self.name}: expected a response for page {number}, got None from the requester")
+        return response
 
     def _records(self, page: Page, stream_slice: StreamSlice, tally: Tally) -> Iterator[Record]:
-        tally.rows += len(page.items)
-        window = HashedSlice(
+        covered = HashedSlice(
             partition=stream_slice.partition,
             cursor_slice=stream_slice.cursor_slice,
             extra_fields=stream_slice.extra_fields,
         )
         if not self.cursor_field or not stream_slice.get("start_time"):
             for item in page.items:
-                yield Record(data=item, stream_name=self.name, associated_slice=window)
+                yield Record(data=item, stream_name=self.name, associated_slice=covered)
             return
-        outside = HashedSlice(partition={}, cursor_slice={})
-        low, high = parse_moment(stream_slice["start_time"]), parse_moment(stream_slice["end_time"])
+        later = HashedSlice(partition={}, cursor_slice={})  # the state is made of the records of the slice alone
+        start, end = parse_moment(stream_slice["start_time"]), parse_moment(stream_slice["end_time"])
         for item in page.items:
             moment = self._moment_of(item)
-            if moment is not None and moment < low:
+            if moment is not None and moment < start:
                 tally.filtered_out += 1
                 continue
-            covered = moment is None or moment <= high  # without a date no cursor can tell: emitted every time
-            yield Record(data=item, stream_name=self.name, associated_slice=window if covered else outside)
+            # Without a moment nothing can tell whether the row is new: it is emitted every time.
+            in_slice = moment is None or moment <= end
+            yield Record(data=item, stream_name=self.name, associated_slice=covered if in_slice else later)
 
-    def _moment_of(self, item: Mapping[str, Any]) -> Optional[datetime]:
+    def _moment_of(self, item: Mapping[str, Any]) -> datetime | None:
         value = item.get(self.cursor_field)
         if value is None:
             return None
@@ -545,22 +572,6 @@ class PagesAheadRetriever(Retriever):
         except TypeError:  # a list or an object where a key should be
             return hash(orjson.dumps(item))
 
-    def fetch(self, token: int, stream_slice: StreamSlice) -> requests.Response:
-        next_page_token = {"next_page_token": token}
-        params = dict(self.paginator.get_request_params(next_page_token=next_page_token))
-        if self.request_options_provider is not None:
-            params.update(self.request_options_provider.get_request_params(stream_slice=stream_slice))
-        response = self.requester.send_request(
-            stream_slice=stream_slice, next_page_token=next_page_token, request_params=params
-        )
-        if response is None:  # the interface's signature allows it, no handler of ours ignores an answer
-            raise RuntimeError(f"{self.name}: the requester gave no response for page {token}")
-        return response
-
-    @property
-    def ahead(self) -> int:
-        return self._ahead
-
     def _estimate(self, total: int) -> AirbyteMessage:
         estimate = AirbyteEstimateTraceMessage(name=self.name, type=EstimateType.STREAM, row_estimate=total)
         trace = AirbyteTraceMessage(type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate)
@@ -570,33 +581,49 @@ class PagesAheadRetriever(Retriever):
         return AirbyteMessage(type=Type.LOG, log=AirbyteLogMessage(level=Level.INFO, message=f"{self.name}: {text}"))
 
 
-class _Requests:
-    """The page requests of one read: those in flight, and those answered whose turn has not come."""
+class RequestsAhead:
+    """The page requests of one read: those in flight, and those answered whose turn has not come yet."""
 
-    def __init__(self, retriever: PagesAheadRetriever, stream_slice: StreamSlice) -> None:
-        self._retriever, self._slice = retriever, stream_slice
-        self._pool = ThreadPoolExecutor(max(1, retriever.ahead), thread_name_prefix=f"{retriever.name}-page")
+    def __init__(self, fetch: Callable[[int], requests.Response], ahead: int) -> None:
+        self._fetch, self._ahead = fetch, ahead
+        self._pool = ThreadPoolExecutor(max(1, ahead), thread_name_prefix="page")
         self._waiting: dict[int, Future[requests.Response]] = {}
 
-    def __enter__(self) -> "_Requests":
+    def __enter__(self) -> "RequestsAhead":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)  # an error is told at once, not after the others' retries
 
     def take(self, page: int) -> requests.Response:
         future = self._waiting.pop(int(page), None)
-        return future.result() if future else self._retriever.fetch(page, self._slice)
+        return future.result() if future else self._fetch(int(page))
 
     def fill(self, first: int, last: int) -> None:
         for page in range(int(first), last + 1):
-            if len(self._waiting) >= self._retriever.ahead:
+            if len(self._waiting) >= self._ahead:
                 return
             if page not in self._waiting:
-                self._waiting[page] = self._pool.submit(self._retriever.fetch, page, self._slice)
+                self._waiting[page] = self._pool.submit(self._fetch, page)
+
+
+# ── Dates ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def parse_moment(value: str) -> datetime:
     """ISO 8601, with or without microseconds, `Z` or an offset; without a zone it is UTC, as for the CDK's cursor."""
     moment = datetime.fromisoformat(value)
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class RealDate(ValidationStrategy):
+    """What the spec's pattern cannot see: 30 February."""
+
+    def validate(self, value: str) -> None:
+        try:
+            datetime.fromisoformat(value)
+        except ValueError as error:
+            raise AirbyteTracedException(
+                message=f"start_date: expected a date of the calendar, got {value!r} ({error}).",
+                failure_type=FailureType.config_error,
+            ) from error

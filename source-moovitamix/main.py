@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional, TypeVar
+from typing import Any, TypeVar
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -37,17 +37,17 @@ class SourceMoovitamix(YamlDeclarativeSource):
 
     def __init__(
         self,
-        config: Optional[dict[str, Any]] = None,
-        catalog: Optional[ConfiguredAirbyteCatalog] = None,
-        state: Optional[list[AirbyteStateMessage]] = None,
-        config_path: Optional[str] = None,
+        config: dict[str, Any] | None = None,
+        catalog: ConfiguredAirbyteCatalog | None = None,
+        state: list[AirbyteStateMessage] | None = None,
+        config_path: str | None = None,
     ) -> None:
         super().__init__(
             str(HERE / "manifest.yaml"), catalog=catalog, config=config, state=state, config_path=config_path
         )
         self._prepared_catalog, self._prepared_state = catalog, state or []
 
-    def read_catalog(self, catalog_path: str) -> Optional[ConfiguredAirbyteCatalog]:
+    def read_catalog(self, catalog_path: str) -> ConfiguredAirbyteCatalog | None:
         return self._prepared_catalog
 
     def read_state(self, state_path: str) -> list[AirbyteStateMessage]:
@@ -65,7 +65,7 @@ def run(args: list[str]) -> None:
 
     config = _read("--config", config_path, "a JSON object", SourceMoovitamix.read_config)
     if catalog_path == EVERY_STREAM:
-        catalog: Optional[ConfiguredAirbyteCatalog] = every_stream(config)
+        catalog: ConfiguredAirbyteCatalog | None = every_stream()
     else:
         catalog = _read("--catalog", catalog_path, "a configured catalog", YamlDeclarativeSource.read_catalog)
     state = _read("--state", state_path, "a list of states", YamlDeclarativeSource.read_state)
@@ -74,9 +74,9 @@ def run(args: list[str]) -> None:
     launch(SourceMoovitamix(config, catalog, state, config_path), args)
 
 
-def every_stream(config: Optional[dict[str, Any]]) -> ConfiguredAirbyteCatalog:
+def every_stream() -> ConfiguredAirbyteCatalog:
     """All streams: incremental where the stream can, full refresh elsewhere."""
-    streams = SourceMoovitamix(config).discover(logging.getLogger("airbyte"), config or {}).streams
+    streams = SourceMoovitamix().discover(logging.getLogger("airbyte"), {}).streams
     configured = []
     for stream in streams:
         incremental = SyncMode.incremental in stream.supported_sync_modes
@@ -102,7 +102,7 @@ def without_full_refresh(
     return [message for message in state if not message.stream or message.stream.stream_descriptor.name not in full]
 
 
-def _read(flag: str, path: Optional[str], expected: str, reader: Callable[[str], Read]) -> Optional[Read]:
+def _read(flag: str, path: str | None, expected: str, reader: Callable[[str], Read]) -> Read | None:
     if path is None:
         return None
     try:
