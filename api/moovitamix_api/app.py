@@ -2,7 +2,6 @@
 
 from fastapi import Depends, FastAPI
 from fastapi.responses import RedirectResponse
-from fastapi_pagination import add_pagination
 from pydantic import BaseModel
 
 from . import access, pace
@@ -34,7 +33,6 @@ def create_app(settings: Settings) -> FastAPI:
 
     guard = [Depends(access.requires(settings.api_key))] if settings.api_key else []
     app.include_router(router, dependencies=guard)
-    add_pagination(app)
     # Middleware runs in the reverse order: a refused request is refused at once.
     if settings.latency_ms:
         app.add_middleware(pace.Latency, latency_ms=settings.latency_ms)

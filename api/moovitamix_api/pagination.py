@@ -28,5 +28,7 @@ Listing = CustomizedPage[
     UseParams(Selection),
     # The client's version of fastapi-pagination lets all four be null, and readers are told so.
     UseFieldTypeAnnotations(total=GreaterEqualZero | None, page=GreaterEqualOne | None, size=GreaterEqualOne | None),
+    # A list where the library says "sequence": pydantic then serialises it in one pass, without a call back to Python.
+    UseFieldTypeAnnotations(items=list[Out]),
     UseAdditionalFields(pages=(GreaterEqualZero | None, None)),
 ]

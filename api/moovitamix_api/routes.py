@@ -1,42 +1,44 @@
 """The client's three collections, a page at a time."""
 
 from datetime import datetime
-from typing import cast
+from typing import Annotated, TypeAlias, cast
 
-from fastapi import APIRouter, Request
-from fastapi_pagination.api import create_page, resolve_params
+from fastapi import APIRouter, Query, Request
+from fastapi_pagination import Page
 
+from .library.collection import Row
 from .library.instants import to_microseconds
 from .live import CollectionName, LiveLibrary
 from .pagination import Listing, Selection
 from .schemas import ListenHistoryOut, TracksOut, UsersOut
+
+Selected: TypeAlias = Annotated[Selection, Query()]
 
 router = APIRouter(tags=["HTTP methods"])
 
 # The handlers are coroutines on purpose: a page is a millisecond of work, less than handing it to a thread and back.
 
 
-@router.get("/tracks")
-async def get_tracks(request: Request) -> Listing[TracksOut]:
+@router.get("/tracks", response_model=Listing[TracksOut])
+async def get_tracks(request: Request, selection: Selected) -> Page[Row]:
     """The catalogue, by id; a withdrawn track is no longer listed."""
-    return cast(Listing[TracksOut], _page(request, "tracks"))
+    return _page(request, selection, "tracks", Listing[TracksOut])
 
 
-@router.get("/users")
-async def get_users(request: Request) -> Listing[UsersOut]:
+@router.get("/users", response_model=Listing[UsersOut])
+async def get_users(request: Request, selection: Selected) -> Page[Row]:
     """The users, by id; one who left is no longer listed."""
-    return cast(Listing[UsersOut], _page(request, "users"))
+    return _page(request, selection, "users", Listing[UsersOut])
 
 
-@router.get("/listen_history")
-async def get_listen_history(request: Request) -> Listing[ListenHistoryOut]:
+@router.get("/listen_history", response_model=Listing[ListenHistoryOut])
+async def get_listen_history(request: Request, selection: Selected) -> Page[Row]:
     """What each user listened to, by user_id and created_at; records outlive their users and tracks."""
-    return cast(Listing[ListenHistoryOut], _page(request, "listen_history"))
+    return _page(request, selection, "listen_history", Listing[ListenHistoryOut])
 
 
-def _page(request: Request, name: CollectionName) -> object:
+def _page(request: Request, selection: Selection, name: CollectionName, listing: object) -> Page[Row]:
     live: LiveLibrary = request.app.state.live
-    selection = cast(Selection, resolve_params())
     total, rows = live.page(
         name,
         offset=selection.size * (selection.page - 1),
@@ -44,7 +46,7 @@ def _page(request: Request, name: CollectionName) -> object:
         since=_bound(selection.updated_since),
         until=_bound(selection.updated_until),
     )
-    return create_page(rows, total=total, params=selection)
+    return cast(type[Page[Row]], listing).create(rows, selection, total=total)
 
 
 def _bound(moment: datetime | None) -> int | None:

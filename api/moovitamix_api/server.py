@@ -36,12 +36,21 @@ def serve(settings: Settings) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        # Not `socket.create_server`: it leaves the protocol open, and asyncio then keeps Nagle's algorithm on, which
+        # delays the second packet of every answer by 40 ms.
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
     except OSError as error:
         reason = error.strerror or str(error)
         print(f"moovitamix-api: cannot listen on --host {host} --port {port}: {reason}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+    return listener
 
 
 def _url(listener: socket.socket) -> str:

@@ -16,7 +16,7 @@ Bits: TypeAlias = NDArray[np.uint64]
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Dice:
@@ -31,12 +31,12 @@ class Dice:
         """64 random bits for each place; the numbers of a place are broadcast against one another."""
         bits = self._key
         for number in place:
-            bits = _mixed(bits ^ (np.atleast_1d(number).astype(np.uint64) * _GOLDEN))
+            bits = _mixed(bits ^ _spread(number))
         return bits
 
     def below(self, limit: Ints | int, *place: Ints | int) -> Ints:
         """An integer from 0 to limit - 1 for each place; limit must be positive."""
-        return (self.roll(*place) % np.atleast_1d(limit).astype(np.uint64)).astype(np.int64)
+        return remainders(self.roll(*place), limit)
 
     def fraction(self, *place: Ints | int) -> Floats:
         """A number in [0, 1) for each place."""
@@ -44,12 +44,26 @@ class Dice:
 
     def one_in(self, many: int, *place: Ints | int) -> Bools:
         """True at one place in `many`."""
-        return np.equal(self.roll(*place) % np.uint64(many), 0)
+        hits: Bools = self.below(many, *place) == 0
+        return hits
 
 
 def fractions(bits: Bits) -> Floats:
     """[0, 1) from the upper 53 of 64 random bits; the lower 11 stay free for another use."""
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def remainders(bits: Bits, limit: Ints | int) -> Ints:
+    """0 to limit - 1 from 64 random bits; limit must be positive."""
+    divisor = np.uint64(limit) if isinstance(limit, int) else limit.view(np.uint64)
+    return (bits % divisor).view(np.int64)
+
+
+def _spread(number: Ints | int) -> Bits | np.uint64:
+    # In Python's integers for a single number: numpy warns when one number, unlike an array, wraps around.
+    if isinstance(number, int):
+        return np.uint64(number * _GOLDEN % 2**64)
+    return number.view(np.uint64) * np.uint64(_GOLDEN)
 
 
 def _mixed(bits: Bits) -> Bits:

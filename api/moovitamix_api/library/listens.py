@@ -4,7 +4,7 @@ import numpy as np
 
 from .charts import Charts
 from .collection import Collection, Row
-from .dice import Dice, Ints
+from .dice import Dice, Ints, remainders
 from .instants import DAY, FIRST, FOREVER, START, YEAR, to_datetimes
 from .users import Users
 
@@ -42,7 +42,7 @@ class Listens:
         visible_until = np.empty_like(self._key)
         for part in _chunks(self._key.size):
             number, version = self._number(self._key[part]), self._key[part] & 1
-            appeared_at = self._appeared_at(number)
+            appeared_at = self._appeared_at(number, self._created_at(number))
             corrected_at = self._corrected_at(number, appeared_at)
             visible_from[part] = np.where(version == 0, appeared_at, corrected_at)
             visible_until[part] = np.where(version == 0, corrected_at, FOREVER)
@@ -50,14 +50,13 @@ class Listens:
 
     def _created_at(self, number: Ints) -> Ints:
         """One record in each of `count` equal parts of the two years before START, then one in each interval."""
-        jitter = self._dice["created"]
-        before = FIRST + number * self._width + jitter.below(self._width, number)
-        after = START + 1 + (number - self._count) * self._interval + jitter.below(self._interval, number)
+        bits = self._dice["created"].roll(number)
+        before = FIRST + number * self._width + remainders(bits, self._width)
+        after = START + 1 + (number - self._count) * self._interval + remainders(bits, self._interval)
         return np.where(number < self._count, before, after)
 
-    def _appeared_at(self, number: Ints) -> Ints:
+    def _appeared_at(self, number: Ints, created_at: Ints) -> Ints:
         """Until START as in the client's data, any time after created_at; from then on mostly within the hour."""
-        created_at = self._created_at(number)
         fraction = self._dice["delay"].fraction(number)
         # Multiplied out, not `**`: products are exact to the last bit on any platform.
         squared = fraction * fraction
@@ -69,9 +68,8 @@ class Listens:
         corrected_at = appeared_at + 1 + self._dice["correction"].below(_CORRECTED_WITHIN, number)
         return np.where(self._dice["corrected"].one_in(_CORRECTED_ONE_IN, number), corrected_at, FOREVER)
 
-    def _user(self, number: Ints) -> Ints:
+    def _user(self, number: Ints, created_at: Ints) -> Ints:
         """A user's number for each record: one who was there at created_at; those who joined first listen most."""
-        created_at = self._created_at(number)
         existing = self._users.members.existing(created_at)
         user = np.zeros_like(number)
         pending = np.arange(number.size)
@@ -85,8 +83,9 @@ class Listens:
         return user
 
     def _keys(self, number: Ints) -> Ints:
-        appeared_at = self._appeared_at(number)
-        key = self._users.members.id[self._user(number)] << 33 | number << 1
+        created_at = self._created_at(number)
+        appeared_at = self._appeared_at(number, created_at)
+        key = self._users.members.id[self._user(number, created_at)] << 33 | number << 1
         corrected = self._corrected_at(number, appeared_at) <= self._horizon
         return np.concatenate([key[appeared_at <= self._horizon], key[corrected] | 1])
 
@@ -96,7 +95,8 @@ class Listens:
     def _rows(self, positions: Ints) -> list[Row]:
         key = self._key[positions]
         number, version = self._number(key), key & 1
-        created_at, appeared_at = self._created_at(number), self._appeared_at(number)
+        created_at = self._created_at(number)
+        appeared_at = self._appeared_at(number, created_at)
         corrected_at = self._corrected_at(number, appeared_at)
         columns = zip(
             (key >> 33).tolist(),
@@ -112,9 +112,10 @@ class Listens:
 
     def _items(self, number: Ints, created_at: Ints, last_is_missing: Ints) -> list[list[int]]:
         """The ids of the tracks of each record: no track twice, in the order in which they were picked."""
-        length = 1 + self._dice["length"].below(6, number) + self._dice["length"].below(6, number, 1)
+        bits = self._dice["length"].roll(number)
+        length = 1 + remainders(bits, 6) + remainders(bits >> np.uint64(32), 6)
         row, slot = np.nonzero(np.arange(_LONGEST_LIST) < length[:, None])
-        favorite = self._users.favorite(self._user(number))
+        favorite = self._users.favorite(self._user(number, created_at))
         picked = self._charts.pick(number[row], slot, created_at[row], favorite[row])
         ids = self._charts.track_id(picked).tolist()
         lists: list[dict[int, None]] = [{} for _ in range(number.size)]

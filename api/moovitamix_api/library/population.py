@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .dice import Bools, Dice, Ints
+from .dice import Bools, Dice, Ints, remainders
 from .ids import Ids
 from .instants import DAY, FIRST, FOREVER, START, YEAR
 
@@ -92,10 +92,11 @@ class Population:
 
     def _created_at(self) -> Ints:
         """One member in each of `size` equal parts of the two years before START, then one in each interval."""
-        before = FIRST + self.number * self._width + self._dice["join"].below(self._width, self.number)
+        bits = self._dice["join"].roll(self.number)
+        before = FIRST + self.number * self._width + remainders(bits, self._width)
         before[:1] = FIRST  # so that someone was there from the first instant on
         after = START + 1 + (self.number - self.size) * self._interval
-        after += self._dice["join"].below(self._interval, self.number)
+        after += remainders(bits, self._interval)
         return np.where(self.number < self.size, before, after)
 
     def _imported(self) -> tuple[Bools, Ints]:
