@@ -47,6 +47,7 @@ from airbyte_cdk.sources.declarative.requesters.request_options import RequestOp
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.declarative.validators.validation_strategy import ValidationStrategy
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     SUCCESS_RESOLUTION,
@@ -121,7 +122,7 @@ def _asked_for(response: requests.Response, parameter: str, default: int) -> int
 
 
 def _start_of(response: requests.Response) -> str:
-    return repr(response.content[:80].decode("utf-8", "replace")) if response.content else "an empty body"
+    return repr(response.content[:200].decode("utf-8", "replace")) if response.content else "an empty body"
 
 
 # ── Which page comes next ────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,8 +279,9 @@ class PageErrorHandler(DefaultErrorHandler):
             got = f"HTTP {answer.status_code} with {_start_of(answer)}"
             message = f"GET {answer.url}: expected a page of records, got {got}. {known.error_message}"
             return ErrorResolution(known.response_action, known.failure_type, message)
-        url = getattr(getattr(answer, "request", None), "url", None) or self.config.get("api_url")
-        message = f"GET {url}: expected a page of records, got {type(answer).__name__}: {answer}. "
+        url = getattr(getattr(answer, "request", None), "url", None)  # absent when the body broke off
+        message = f"GET {url}: " if url else ""
+        message += f"expected a page of records, got {type(answer).__name__}: {answer}. "
         if isinstance(answer, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
             return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, message + "Check api_url.")
         message += "Check that the API is running and that api_url is its address."
@@ -449,6 +451,7 @@ class PagesAheadRetriever(Retriever):
     name: str = ""
     primary_key: str | list[str] | None = None
     request_options_provider: RequestOptionsProvider | None = None
+    cursor: Cursor | None = None
     cursor_field: str = ""
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -524,7 +527,14 @@ class PagesAheadRetriever(Retriever):
         params = dict(self.paginator.get_request_params(next_page_token=token))
         if self.request_options_provider is not None:
             params.update(self.request_options_provider.get_request_params(stream_slice=stream_slice))
-        response = self.requester.send_request(stream_slice=stream_slice, next_page_token=token, request_params=params)
+        try:
+            response = self.requester.send_request(
+                stream_slice=stream_slice, next_page_token=token, request_params=params
+            )
+        except AirbyteTracedException as error:
+            if error.message and error.message.startswith("expected"):
+                error.message = f"{self.name}, page {number}: {error.message}"
+            raise
         if response is None:
             raise RuntimeError(f"{self.name}: expected a response for page {number}, got None from the requester")
         return response
@@ -539,16 +549,20 @@ class PagesAheadRetriever(Retriever):
             for item in page.items:
                 yield Record(data=item, stream_name=self.name, associated_slice=covered)
             return
-        later = HashedSlice(partition={}, cursor_slice={})  # the state is made of the records of the slice alone
+        uncounted = HashedSlice(partition={}, cursor_slice={})  # the state is made of the records of the slice alone
         start, end = parse_moment(stream_slice["start_time"]), parse_moment(stream_slice["end_time"])
         for item in page.items:
             moment = self._moment_of(item)
             if moment is not None and moment < start:
                 tally.filtered_out += 1
                 continue
-            # Without a moment nothing can tell whether the row is new: it is emitted every time.
-            in_slice = moment is None or moment <= end
-            yield Record(data=item, stream_name=self.name, associated_slice=covered if in_slice else later)
+            counted = moment is None or moment <= end  # without a moment no cursor can tell: emitted every time
+            if counted and moment is not None and moment.utcoffset() and self.cursor is not None:
+                # The CDK would write 12:00+02:00 into the state as 12:00 UTC, two hours too late.
+                utc = {self.cursor_field: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")}
+                self.cursor.observe(Record(data=utc, stream_name=self.name, associated_slice=covered))
+                counted = False
+            yield Record(data=item, stream_name=self.name, associated_slice=covered if counted else uncounted)
 
     def _moment_of(self, item: Mapping[str, Any]) -> datetime | None:
         value = item.get(self.cursor_field)

@@ -114,9 +114,22 @@ def _read(flag: str, path: str | None, expected: str, reader: Callable[[str], Re
         ) from error
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Ends at once after an error: threads that wait for a retry must not keep a failed read alive."""
+    logging.raiseExceptions = False  # a log line for a closed pipe would print a traceback
     try:
         run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        os._exit(1)  # nobody reads stdout any more; a usual exit would wait for reader threads and fail to flush
+        os._exit(1)  # nobody reads stdout any more, so nothing can be told
+    except Exception:
+        try:
+            sys.excepthook(*sys.exc_info())
+            logging.shutdown()
+            sys.stdout.flush()
+        finally:
+            os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

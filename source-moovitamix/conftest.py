@@ -1,0 +1,224 @@
+"""An API on loopback whose rows and answers a test decides, and the connector read against it in this process."""
+
+import importlib.util
+import json
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import ceil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the CDK marks classes of its own as experimental, once, when they are imported
+    from airbyte_cdk.models import AirbyteStateMessage, AirbyteStateMessageSerializer, TraceType
+    from airbyte_cdk.test import entrypoint_wrapper
+    from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
+    from airbyte_cdk.test.models import ConnectorTestScenario
+
+CONNECTOR = Path(__file__).parent
+STREAMS = ("tracks", "users", "listen_history")
+
+
+@dataclass(frozen=True)
+class Request:
+    stream: str
+    page: int
+    query: dict[str, str]
+    headers: dict[str, str]
+    at: float  # time.monotonic()
+
+
+@dataclass(frozen=True)
+class Reply:
+    body: bytes | str | dict[str, Any]
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False  # announce more bytes than follow
+
+    def content(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
+        return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
+
+
+Answer = Callable[[Request], Reply | None]
+
+
+class FakeApi:
+    """Pages `rows` as the client's API does, unless `fault` has another answer to a request."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[dict[str, Any]]] = {stream: [] for stream in STREAMS}
+        self.requests: list[Request] = []
+        self.fault: Answer = lambda request: None
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def pages(self, stream: str) -> list[int]:
+        return [request.page for request in self.requests if request.stream == stream]
+
+    def page(self, request: Request, **changed: Any) -> Reply:  # noqa: ANN401 (any JSON value)
+        """The honest answer, with some of its fields changed."""
+        rows, size = self.rows[request.stream], int(request.query.get("size", 100))
+        start = (request.page - 1) * size
+        pages = ceil(len(rows) / size)
+        body = {"items": rows[start : start + size], "total": len(rows), "page": request.page, "size": size}
+        return Reply(body | {"pages": pages} | changed)
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16  # one packet an answer: two would wait for each other (Nagle's algorithm)
+
+            def do_GET(self) -> None:
+                url = urlsplit(self.path)
+                query = dict(parse_qsl(url.query))
+                request = Request(
+                    url.path.strip("/"), int(query.get("page", 1)), query, dict(self.headers), time.monotonic()
+                )
+                with api._lock:
+                    api.requests.append(request)
+                    reply = api.fault(request) or (
+                        api.page(request) if request.stream in api.rows else Reply({"detail": "Not Found"}, 404)
+                    )
+                content = reply.content()
+                self.send_response(reply.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content) + (10 if reply.cut else 0)))
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                if reply.cut:
+                    self.send_header("Connection", "close")
+                    self.close_connection = True
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture
+def reply() -> type[Reply]:
+    return Reply
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    server = FakeApi()
+    yield server
+    server.close()
+
+
+class Clock:
+    """A clock that sleeping moves: no test waits for a real back-off."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.slept: list[float] = []
+        self._lock = threading.Lock()
+        self._yield = time.sleep
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.slept.append(seconds)
+            self.now += seconds
+        self._yield(0.0005)  # let the other threads run
+
+    def read(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Stands in for time.sleep, time.time and time.monotonic, which the CDK's back-off and ours use."""
+    fake = Clock()
+    monkeypatch.setattr(time, "sleep", fake.sleep)
+    monkeypatch.setattr(time, "monotonic", fake.read)
+    monkeypatch.setattr(time, "time", fake.read)
+    return fake
+
+
+@pytest.fixture(scope="session")
+def source_module() -> ModuleType:
+    """main.py, which registers components.py under the name the manifest uses."""
+    spec = importlib.util.spec_from_file_location("source_moovitamix_main", CONNECTOR / "main.py")
+    if spec is None or spec.loader is None:
+        raise ImportError("main.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def components(source_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """components.py as main.py loaded it; the CDK's own suite registers copies of its own."""
+    monkeypatch.setitem(sys.modules, "source_declarative_manifest.components", source_module.components)
+    monkeypatch.setattr(source_module.components, "_PACES", {})
+    return source_module.components
+
+
+class Sync:
+    """What one read gave, by stream."""
+
+    def __init__(self, output: EntrypointOutput) -> None:
+        self.output = output
+        self.errors = [message.trace.error for message in output.errors]
+        self.logs = [message.log.message for message in output.logs]
+        self.state = [AirbyteStateMessageSerializer.dump(message.state) for message in output.state_messages]
+
+    def rows(self, stream: str) -> list[dict[str, Any]]:
+        return [message.record.data for message in self.output.records if message.record.stream == stream]
+
+    def cursor(self) -> str:
+        states = [state["stream"] for state in self.state]
+        last = [state for state in states if state["stream_descriptor"]["name"] == "listen_history"][-1]
+        return last["stream_state"]["updated_at"]
+
+    def statuses(self, stream: str) -> list[str]:
+        return [status.value for status in self.output.get_stream_statuses(stream)]
+
+    def estimates(self) -> dict[str, int]:
+        traces = [message.trace for message in self.output.trace_messages]
+        return {t.estimate.name: t.estimate.row_estimate for t in traces if t.type == TraceType.ESTIMATE}
+
+
+Read = Callable[..., Sync]
+
+
+@pytest.fixture
+def read(source_module: ModuleType, components: ModuleType, api: FakeApi) -> Read:
+    """Reads streams of `api`, every one incrementally that can be, as `main.py read` does."""
+
+    def read_streams(*streams: str, state: list[dict[str, Any]] | None = None, **config: object) -> Sync:
+        configuration = {"api_url": api.url, **config}
+        catalog = source_module.every_stream()
+        catalog.streams = [stream for stream in catalog.streams if stream.stream.name in (streams or STREAMS)]
+        states: list[AirbyteStateMessage] = [AirbyteStateMessageSerializer.load(item) for item in state or []]
+        source = source_module.SourceMoovitamix(configuration, catalog, states)
+        allow_any = ConnectorTestScenario().expected_outcome
+        return Sync(entrypoint_wrapper.read(source, configuration, catalog, states, expected_outcome=allow_any))
+
+    return read_streams

@@ -1,0 +1,194 @@
+"""Rows that appear and vanish while a stream is read: none that lives throughout may be missing."""
+
+import re
+
+import pytest
+
+
+def tracks(*ids):
+    return [{"id": i, "name": f"track {i}", "updated_at": "2026-01-01T00:00:00"} for i in ids]
+
+
+def ids(sync):
+    return {row["id"] for row in sync.rows("tracks")}
+
+
+@pytest.mark.parametrize("pages_ahead", [0, 1, 8])
+def test_rows_removed_from_pages_already_read_cost_one_page_read_again(api, read, pages_ahead):
+    api.rows["tracks"] = tracks(*range(1000))
+
+    def remove_fifty_after_page_4(request):
+        if request.page == 5 and len(api.rows["tracks"]) == 1000:
+            api.rows["tracks"] = tracks(*range(50, 1000))
+
+    api.fault = remove_fifty_after_page_4
+
+    sync = read("tracks", pages_ahead=pages_ahead)
+
+    assert ids(sync) >= set(range(50, 1000))
+    assert sync.errors == []
+    if pages_ahead == 0:
+        assert api.pages("tracks") == [1, 2, 3, 4, 5, 4, 6, 7, 8, 9, 10]
+
+
+@pytest.mark.parametrize("pages_ahead", [0, 8])
+def test_a_row_removed_before_every_request_ends_with_every_surviving_row(api, read, pages_ahead):
+    api.rows["tracks"] = tracks(*range(1000))
+
+    def remove_the_first(request):
+        if request.page > 1:
+            api.rows["tracks"] = api.rows["tracks"][1:]
+
+    api.fault = remove_the_first
+
+    sync = read("tracks", pages_ahead=pages_ahead)
+
+    surviving = {row["id"] for row in api.rows["tracks"]}
+    assert ids(sync) >= surviving
+    assert sync.errors == []
+    assert len(api.requests) <= 30
+
+
+def test_rows_added_in_front_are_seen_twice_and_none_is_missing(api, read):
+    api.rows["tracks"] = tracks(*range(1000))
+
+    def add_thirty_in_front(request):
+        if request.page == 5 and len(api.rows["tracks"]) == 1000:
+            api.rows["tracks"] = tracks(*range(-30, 1000))
+
+    api.fault = add_thirty_in_front
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert ids(sync) >= set(range(1000))
+    assert len(sync.rows("tracks")) == 1030
+    assert api.pages("tracks") == list(range(1, 12))
+
+
+def test_a_total_that_falls_late_makes_the_reader_start_over(api, read):
+    """Fifty rows are removed before page 5, but `total`, from a cache, says so on page 8 only."""
+    api.rows["tracks"] = tracks(*range(1000))
+
+    def stale_total(request):
+        if request.page == 5 and len(api.rows["tracks"]) == 1000:
+            api.rows["tracks"] = tracks(*range(50, 1000))
+        return api.page(request, total=1000, pages=10) if request.page < 8 and len(api.requests) < 8 else None
+
+    api.fault = stale_total
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert ids(sync) >= set(range(50, 1000))
+    assert sync.errors == []
+
+
+def test_a_replica_that_knows_half_of_the_rows_for_one_answer_loses_none(api, read):
+    api.rows["tracks"] = tracks(*range(1000))
+    answered = []
+
+    def half_once(request):
+        if request.page == 6 and not answered:
+            answered.append(request)
+            return api.page(request, items=[], total=500, pages=5)
+        return None
+
+    api.fault = half_once
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert ids(sync) == set(range(1000))
+
+
+def test_rows_deleted_for_good_before_they_were_read_are_no_error(api, read):
+    api.rows["tracks"] = tracks(*range(1000))
+
+    def remove_the_last_fifty(request):
+        if request.page == 5:
+            api.rows["tracks"] = tracks(*range(950))
+
+    api.fault = remove_the_last_fifty
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert ids(sync) >= set(range(950))
+    assert sync.errors == []
+    assert any("saw 950 rows of 1000, total is 950 now: reads all pages again" in log for log in sync.logs)
+
+
+def test_a_total_that_falls_for_ever_is_a_transient_error_after_a_bounded_number_of_requests(api, read):
+    api.rows["tracks"] = tracks(*range(10_000))
+
+    def keep_falling(request):
+        api.rows["tracks"] = api.rows["tracks"][150:]
+
+    api.fault = keep_falling
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert (
+        ids(sync) >= {row["id"] for row in api.rows["tracks"]} or sync.errors[0].failure_type.value == "transient_error"
+    )
+    assert len(api.requests) < 300
+
+
+def test_a_page_that_stays_short_of_the_announced_rows_is_a_typed_error(api, read, clock):
+    api.rows["tracks"] = tracks(*range(1000))
+
+    def lose_ten(request):
+        return api.page(request, items=api.rows["tracks"][400:490]) if request.page == 5 else None
+
+    api.fault = lose_ten
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert re.search(r"page=5&size=100: expected 100 records \(total=1000, size=100\), got 90", sync.errors[0].message)
+    assert sync.statuses("tracks")[-1] == "INCOMPLETE"
+    assert api.pages("tracks") == [1, 2, 3, 4, 5, 5, 5, 5, 5, 5]
+
+
+def test_rows_with_equal_keys_are_all_emitted_and_read_once(api, read):
+    api.rows["tracks"] = tracks(*range(100), *range(100), *range(50))
+
+    sync = read("tracks")
+
+    assert sync.rows("tracks") == api.rows["tracks"]
+    assert sorted(api.pages("tracks")) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("nulls", "requests"),
+    [
+        pytest.param({"total": None, "page": None, "size": None, "pages": None}, 4, id="all_null"),
+        pytest.param({"total": None, "pages": None}, 4, id="no_total"),
+        pytest.param({"page": None, "size": None, "pages": None}, 3, id="only_total"),
+    ],
+)
+def test_without_a_total_an_empty_page_ends_the_stream(api, read, nulls, requests):
+    api.rows["tracks"] = tracks(*range(250))
+    api.fault = lambda request: api.page(request, **nulls)
+
+    sync = read("tracks")
+
+    assert sync.rows("tracks") == api.rows["tracks"]
+    assert sorted(api.pages("tracks")) == list(range(1, requests + 1))
+
+
+def test_without_a_total_an_api_that_repeats_one_page_is_a_typed_error_not_an_endless_read(api, read):
+    api.rows["tracks"] = tracks(*range(100))
+    api.fault = lambda request: api.page(request, items=api.rows["tracks"], total=None, page=None, pages=None)
+
+    sync = read("tracks")
+
+    assert "the API must honour 'page'" in sync.errors[0].message
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101])
+def test_a_collection_of_any_size_takes_one_request_a_page(api, read, count):
+    api.rows["tracks"] = tracks(*range(count))
+
+    sync = read("tracks")
+
+    assert sync.rows("tracks") == api.rows["tracks"]
+    assert len(api.requests) == max(1, -(-count // 100))
+    assert sync.statuses("tracks")[-1] == "COMPLETE"

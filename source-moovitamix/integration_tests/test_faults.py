@@ -1,0 +1,214 @@
+"""Answers that are not the page asked for: what is tried again, how long it waits, what the error says."""
+
+from email.utils import formatdate
+
+import pytest
+import requests
+
+
+@pytest.fixture(autouse=True)
+def rows(api):
+    api.rows["tracks"] = [{"id": i} for i in range(250)]
+
+
+def faulty(api, page, reply, times=10**9):
+    """Answers the first `times` requests for `page` with `reply`."""
+
+    def fault(request):
+        asked = [seen for seen in api.requests if seen.page == page]
+        return reply if request.page == page and len(asked) <= times else None
+
+    return fault
+
+
+def broken_replies(reply):
+    return {
+        "503": reply({"detail": "busy"}, 503),
+        "500": reply("<html>oops</html>", 500),
+        "408": reply({}, 408),
+        "html": reply("<html>login</html>"),
+        "empty": reply(""),
+        "half_json": reply('{"items": [{"id": 1}, {"i'),
+        "cut": reply('{"items": [{"id": 1}]', cut=True),
+        "a_list": reply("[]"),
+        "no_items": reply({"total": 250, "page": 2, "size": 100, "pages": 3}),
+        "no_total": reply({"items": [], "page": 2, "size": 100, "pages": 3}),
+        "text_total": reply({"items": [], "total": "250", "page": 2, "size": 100, "pages": 3}),
+        "negative_total": reply({"items": [], "total": -1, "page": 2, "size": 100, "pages": 3}),
+        "size_0": reply({"items": [], "total": 250, "page": 2, "size": 0, "pages": 3}),
+        "other_page": reply(
+            {"items": [{"id": i} for i in range(100)], "total": 250, "page": 1, "size": 100, "pages": 3}
+        ),
+        "rows_no_objects": reply({"items": [1, 2], "total": 250, "page": 2, "size": 100, "pages": 3}),
+        "too_many_rows": reply({"items": [{"id": 1}] * 101, "total": 250, "page": 2, "size": 100, "pages": 3}),
+    }
+
+
+KINDS = list(broken_replies(lambda *args, **kwargs: None))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broken_answer_is_asked_for_again(api, read, reply, clock, kind):
+    api.fault = faulty(api, 2, broken_replies(reply)[kind], times=3)
+
+    sync = read("tracks")
+
+    assert sync.rows("tracks") == api.rows["tracks"]
+    assert api.pages("tracks").count(2) == 4
+    assert clock.slept == [1, 2, 4]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_that_stays_broken_is_a_typed_error_after_five_retries(api, read, reply, clock, kind):
+    api.fault = faulty(api, 2, broken_replies(reply)[kind])
+
+    sync = read("tracks")
+
+    error = sync.errors[0]
+    assert error.failure_type.value in ("transient_error", "system_error")
+    where = "tracks, page 2" if kind == "cut" else f"GET {api.url}/tracks?page=2&size=100"
+    assert error.message.startswith(f"{where}: expected ")
+    assert ", got " in error.message
+    assert error.message.endswith(" Gave up after 6 attempts.")
+    assert sync.statuses("tracks")[-1] == "INCOMPLETE"
+    assert sync.rows("tracks") == api.rows["tracks"][:100], "what came before the error is kept"
+    assert any(log.startswith("tracks: stopped by an error after 100 rows in 1 pages") for log in sync.logs)
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "advice"),
+    [
+        (401, "config_error", "Check api_key."),
+        (403, "config_error", "Check api_key."),
+        (404, "config_error", "Check api_url"),
+        (422, "config_error", "Check page_size"),
+    ],
+)
+def test_an_answer_that_retrying_cannot_mend_fails_at_once(api, read, reply, status, failure, advice):
+    api.fault = lambda request: reply({"detail": "no"}, status)
+
+    sync = read("tracks")
+
+    assert len(api.requests) == 1
+    assert sync.errors[0].failure_type.value == failure
+    assert f"got HTTP {status} with " in sync.errors[0].message
+    assert advice in sync.errors[0].message
+
+
+@pytest.mark.parametrize("form", ["seconds", "http_date"])
+def test_after_a_429_no_request_leaves_before_retry_after_has_passed(api, read, reply, clock, form):
+    api.rows["tracks"] = [{"id": i} for i in range(2000)]
+    refused_at = []
+
+    def refuse_once(request):
+        if request.page == 9 and not refused_at:
+            refused_at.append(request.at)
+            later = "30" if form == "seconds" else formatdate(clock.now + 30, usegmt=True)
+            return reply({"detail": "slow down"}, 429, {"Retry-After": later})
+        return None
+
+    api.fault = refuse_once
+
+    sync = read("tracks", num_workers=2)
+
+    assert sync.rows("tracks") == api.rows["tracks"]
+    in_flight = [request for request in api.requests if refused_at[0] < request.at < refused_at[0] + 29]
+    assert in_flight == []
+    assert max(request.at for request in api.requests) >= refused_at[0] + 29
+
+
+def test_a_rate_limit_of_few_requests_a_second_slows_the_reader_down_but_loses_nothing(api, read, reply, clock):
+    api.rows["tracks"] = [{"id": i} for i in range(3000)]
+    admitted = []
+
+    def two_a_second(request):
+        recent = [at for at in admitted if at > clock.now - 1]
+        if len(recent) >= 2:
+            return reply({"detail": "slow down"}, 429, {"Retry-After": "1"})
+        admitted.append(clock.now)
+        return None
+
+    api.fault = two_a_second
+
+    sync = read("tracks")
+
+    assert sync.rows("tracks") == api.rows["tracks"]
+    assert sync.errors == []
+
+
+def test_a_429_without_retry_after_waits_longer_each_time(api, read, reply, clock):
+    api.fault = faulty(api, 1, reply({}, 429), times=4)
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert len(sync.rows("tracks")) == 250
+    waits = [seconds for seconds in clock.slept if seconds >= 1]
+    assert waits == [2, 3, 5, 9], "1, 2, 4, 8 seconds, and one that the CDK adds"
+
+
+def test_a_retry_after_beyond_the_longest_wait_is_a_typed_error_at_once(api, read, reply, clock):
+    api.fault = faulty(api, 2, reply({}, 429, {"Retry-After": "86400"}))
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert sync.errors[0].failure_type.value == "transient_error"
+    assert "It asks to wait 86400 s, longer than 600 s" in sync.errors[0].message
+    assert clock.slept == []
+
+
+def test_a_503_with_retry_after_waits_that_long(api, read, reply, clock):
+    api.fault = faulty(api, 1, reply({}, 503, {"Retry-After": "7"}), times=1)
+
+    read("tracks", pages_ahead=0)
+
+    assert clock.slept[0] == 8, "7 seconds, and one that the CDK adds"
+
+
+def test_an_api_that_refuses_connections_is_a_transient_error_that_names_its_url(api, read, clock):
+    api.close()
+
+    sync = read("tracks", max_retries=2)
+
+    assert sync.errors[0].failure_type.value == "transient_error"
+    expected = f"GET {api.url}/tracks?page=1&size=100: expected a page of records, got ConnectionError"
+    assert sync.errors[0].message.startswith(expected)
+    assert sync.errors[0].message.endswith("Gave up after 3 attempts.")
+    assert clock.slept == [1, 2]
+
+
+def test_the_failure_of_one_stream_leaves_the_others_complete(api, read, reply):
+    api.rows["users"] = [{"id": 1}]
+    api.fault = lambda request: reply({}, 401) if request.stream == "tracks" else None
+
+    sync = read("tracks", "users")
+
+    assert sync.statuses("tracks")[-1] == "INCOMPLETE"
+    assert sync.statuses("users")[-1] == "COMPLETE"
+    assert sync.rows("users") == [{"id": 1}]
+
+
+def test_every_request_has_a_connect_and_a_read_timeout(api, read, monkeypatch):
+    timeouts = []
+    send = requests.Session.send
+
+    def watched(session, request, **options):
+        timeouts.append(options["timeout"])
+        return send(session, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", watched)
+
+    read("tracks")
+
+    assert set(timeouts) == {(10, 60)}
+
+
+def test_the_api_key_is_sent_as_a_header(api, read):
+    read("tracks", api_key="canary-7f3a")
+
+    assert {request.headers["X-API-Key"] for request in api.requests} == {"canary-7f3a"}
+
+
+def test_without_an_api_key_no_header_is_sent(api, read):
+    read("tracks")
+
+    assert all("X-API-Key" not in request.headers for request in api.requests)

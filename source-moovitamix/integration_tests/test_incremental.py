@@ -1,0 +1,198 @@
+"""listen_history from one sync to the next: which rows come again, and what the state becomes."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+NEW_YEAR = "2026-01-01T00:00:00"
+
+
+def listen(user_id, updated_at, **fields):
+    return {
+        "user_id": user_id,
+        "items": [1],
+        "created_at": f"{NEW_YEAR}.{user_id:06}",
+        "updated_at": updated_at,
+        **fields,
+    }
+
+
+def state(updated_at):
+    stream = {"stream_descriptor": {"name": "listen_history"}, "stream_state": {"updated_at": updated_at}}
+    return [{"type": "STREAM", "stream": stream}]
+
+
+def users(sync):
+    return [row["user_id"] for row in sync.rows("listen_history")]
+
+
+def test_the_second_sync_reads_what_changed_since_the_first(api, read):
+    api.rows["listen_history"] = [listen(1, "2026-01-01T08:00:00.000001"), listen(2, "2026-01-02T08:00:00.000002")]
+    first = read("listen_history")
+    api.rows["listen_history"] += [listen(3, "2026-01-03T08:00:00.000003")]
+
+    second = read("listen_history", state=first.state[-1:])
+
+    assert users(first) == [1, 2]
+    assert users(second) == [2, 3], "the row equal to the state comes again, none before it"
+    assert second.cursor() == "2026-01-03T08:00:00.000003"
+    assert [request.query["updated_since"] for request in api.requests] == [
+        "1970-01-01T00:00:00.000000",
+        "2026-01-02T07:55:00.000002",
+    ]
+
+
+def test_rows_an_api_returns_in_spite_of_updated_since_are_filtered_out_and_counted(api, read):
+    api.rows["listen_history"] = [listen(i, f"2026-01-{i:02}T00:00:00") for i in range(1, 31)]
+
+    sync = read("listen_history", state=state("2026-01-20T00:00:00.000000"))
+
+    assert users(sync) == list(range(20, 31))
+    assert any(
+        "30 rows in 1 pages (0 of them read again), 19 rows filtered out, 11 records" in log for log in sync.logs
+    )
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [({}, [3]), ({"lookback_window": "PT1H"}, [2, 3]), ({"lookback_window": "P1D"}, [1, 2, 3])],
+    ids=["default_5_minutes", "one_hour", "one_day"],
+)
+def test_the_lookback_window_is_subtracted_when_the_state_is_read(api, read, window, expected):
+    api.rows["listen_history"] = [
+        listen(1, "2026-01-02T00:00:00"),
+        listen(2, "2026-01-02T11:30:00"),
+        listen(3, "2026-01-02T11:55:00"),
+    ]
+
+    sync = read("listen_history", state=state("2026-01-02T12:00:00.000000"), **window)
+
+    assert users(sync) == expected
+    assert sync.cursor() == "2026-01-02T12:00:00.000000", "reading behind the state does not move it back"
+
+
+def test_a_start_date_leaves_older_rows_out(api, read):
+    api.rows["listen_history"] = [listen(1, "2025-12-31T23:59:59"), listen(2, NEW_YEAR)]
+
+    assert users(read("listen_history", start_date="2026-01-01")) == [2]
+    assert users(read("listen_history", start_date="2026-01-01T00:00:00")) == [2]
+
+
+def test_a_row_dated_in_the_future_is_emitted_and_does_not_move_the_state(api, read):
+    api.rows["listen_history"] = [listen(1, NEW_YEAR), listen(2, "2999-01-01T00:00:00")]
+    first = read("listen_history")
+    api.rows["listen_history"] += [listen(3, "2026-01-02T00:00:00")]
+
+    second = read("listen_history", state=first.state[-1:])
+
+    assert users(first) == [1, 2]
+    assert first.cursor() == "2026-01-01T00:00:00.000000"
+    assert users(second) == [1, 2, 3]
+
+
+def test_only_rows_dated_in_the_future_leave_the_state_where_it_was(api, read):
+    api.rows["listen_history"] = [listen(2, "2999-01-01T00:00:00")]
+
+    sync = read("listen_history", state=state("2026-01-01T00:00:00.000000"))
+
+    assert users(sync) == [2]
+    assert sync.cursor() == "2026-01-01T00:00:00.000000"
+
+
+def test_a_row_that_changes_behind_the_reader_comes_with_the_next_sync(api, read):
+    """Row 1 changes after its page was read; rows later in the list changed later still."""
+    api.rows["listen_history"] = [listen(i, NEW_YEAR) for i in range(1, 201)]
+
+    def change(request):
+        now = datetime.now(UTC).replace(tzinfo=None)
+        if request.page == 2 and "behind" not in api.rows["listen_history"][0]:
+            api.rows["listen_history"][0] = listen(1, now.isoformat(timespec="microseconds"), behind=True)
+            soon = (now + timedelta(hours=1)).isoformat(timespec="microseconds")
+            api.rows["listen_history"][150] = listen(151, soon)
+
+    api.fault = change
+    first = read("listen_history", pages_ahead=0)
+
+    second = read("listen_history", state=first.state[-1:])
+
+    assert not any("behind" in row for row in first.rows("listen_history"))
+    assert any("behind" in row for row in second.rows("listen_history"))
+
+
+@pytest.mark.parametrize(
+    ("written", "becomes"),
+    [
+        ("2026-03-01T10:00:00.123456", "2026-03-01T10:00:00.123456"),
+        ("2026-03-01T10:00:00", "2026-03-01T10:00:00.000000"),
+        ("2026-03-01T10:00:00Z", "2026-03-01T10:00:00.000000"),
+        ("2026-03-01T10:00:00.5Z", "2026-03-01T10:00:00.500000"),
+        ("2026-03-01T12:00:00+02:00", "2026-03-01T10:00:00.000000"),
+        ("2026-03-01T12:00:00.123456+02:00", "2026-03-01T10:00:00.123456"),
+        ("2026-03-01 10:00:00", "2026-03-01T10:00:00.000000"),
+    ],
+)
+def test_the_cursor_is_read_in_every_way_an_api_writes_it(api, read, written, becomes):
+    api.rows["listen_history"] = [listen(1, written)]
+
+    sync = read("listen_history")
+
+    assert sync.rows("listen_history") == api.rows["listen_history"]
+    assert sync.cursor() == becomes
+
+
+def test_a_null_cursor_is_emitted_by_every_sync(api, read):
+    api.rows["listen_history"] = [listen(1, None), listen(2, NEW_YEAR)]
+
+    first = read("listen_history")
+    second = read("listen_history", state=state("2026-02-01T00:00:00.000000"))
+
+    assert users(first) == [1, 2]
+    assert users(second) == [1]
+
+
+@pytest.mark.parametrize("cursor", ["yesterday", "", 17, ["2026-01-01"]])
+def test_a_cursor_that_is_no_date_is_a_typed_error_that_names_the_record(api, read, cursor):
+    api.rows["listen_history"] = [listen(1, NEW_YEAR), listen(7, cursor)]
+
+    sync = read("listen_history", state=state("2025-06-01T00:00:00.000000"))
+
+    assert sync.errors[0].failure_type.value == "system_error"
+    assert sync.errors[0].message == (
+        f"listen_history: expected an ISO date and time in 'updated_at', got {cursor!r} in the record with user_id=7, "
+        "created_at='2026-01-01T00:00:00.000007'. The read stops and the state stays; correct the record in the API."
+    )
+    assert sync.cursor() == "2025-06-01T00:00:00.000000"
+    assert sync.statuses("listen_history")[-1] == "INCOMPLETE"
+
+
+def test_an_error_half_way_leaves_the_state_where_it_was(api, read, reply):
+    api.rows["listen_history"] = [listen(i, NEW_YEAR) for i in range(300)]
+    api.fault = lambda request: reply({}, 401) if request.page == 3 else None
+
+    sync = read("listen_history", state=state("2025-06-01T00:00:00.000000"))
+
+    assert len(sync.rows("listen_history")) == 200
+    assert sync.cursor() == "2025-06-01T00:00:00.000000"
+
+
+def test_an_abnormal_future_state_gives_no_record_and_a_state(api, read):
+    api.rows["listen_history"] = [listen(1, NEW_YEAR)]
+
+    sync = read("listen_history", state=state("2999-12-31T23:59:59.000000"))
+
+    assert users(sync) == []
+    assert sync.cursor() == "2999-12-31T23:59:59.000000"
+    assert sync.errors == []
+
+
+def test_tracks_and_users_are_read_in_full_whatever_state_comes_with_them(api, read):
+    api.rows["tracks"] = [{"id": 1}, {"id": 2}]
+    api.rows["users"] = [{"id": 3}]
+    api.rows["listen_history"] = [listen(1, NEW_YEAR)]
+    first = read()
+    assert {s["stream"]["stream_descriptor"]["name"] for s in first.state} == {"tracks", "users", "listen_history"}
+
+    second = read(state=first.state)
+
+    assert second.rows("tracks") == first.rows("tracks") == api.rows["tracks"]
+    assert second.rows("users") == first.rows("users") == api.rows["users"]
