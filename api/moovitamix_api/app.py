@@ -9,6 +9,7 @@ from .clock import frozen_clock, real_clock
 from .library.instants import to_microseconds
 from .live import LiveLibrary
 from .routes import router
+from .schemas import Problem
 from .settings import Settings
 
 
@@ -31,8 +32,11 @@ def create_app(settings: Settings) -> FastAPI:
     async def health() -> Health:
         return Health()
 
-    guard = [Depends(access.requires(settings.api_key))] if settings.api_key else []
-    app.include_router(router, dependencies=guard)
+    if settings.api_key:
+        guard = Depends(access.requires(settings.api_key))
+        app.include_router(router, dependencies=[guard], responses={401: {"model": Problem}})
+    else:
+        app.include_router(router)
     # Middleware runs in the reverse order: a refused request is refused at once.
     if settings.latency_ms:
         app.add_middleware(pace.Latency, latency_ms=settings.latency_ms)

@@ -1,6 +1,7 @@
 """The command line: flags into settings, a bad value into one line that names it."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -9,31 +10,37 @@ from pydantic import ValidationError
 
 from .settings import Settings
 
+_PROGRAM = "moovitamix-api"
 _EXAMPLES = """
-every flag can be set as a variable too: --rate-limit 5 as MOOVITAMIX_API_RATE_LIMIT=5
+each flag is a variable too: --rate-limit 5 is MOOVITAMIX_API_RATE_LIMIT=5
 
 examples:
-  moovitamix-api                                  1,000 tracks, users and listens, growing since 2026-01-01
-  moovitamix-api --port 0                         on a free port; the first line on stdout is the URL
-  moovitamix-api --listens 1000000                a large history
-  moovitamix-api --now 2026-03-01                 as on that day; then --now 2026-03-02 is what a day brings
-  moovitamix-api --api-key "$KEY" --rate-limit 5  as strict as an API on the internet
+  moovitamix-api                      1,000 tracks, users and listens, growing since 2026-01-01
+  moovitamix-api --port 0             on a free port; the first line on stdout is the URL
+  moovitamix-api --listens 1000000    a long history
+  moovitamix-api --now 2026-03-01     as on that day; then --now 2026-03-02 shows what a day brings
+  MOOVITAMIX_API_API_KEY=… moovitamix-api --rate-limit 5    a key, out of sight of `ps`
 """
 
 
 def settings_from(arguments: Sequence[str]) -> Settings:
     """The settings for these arguments; on a bad one, a message on stderr and exit code 2."""
-    given = vars(_parser().parse_args(arguments))
+    parsed, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        # Only its name: what follows a misspelt --api-key is a secret.
+        names = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
+        _refuse([f"{name}: no such flag" for name in names] or ["expected flags only, got a value without one"])
+    given = vars(parsed)
     try:
         return Settings(**given)
     except ValidationError as error:
-        _refuse(error, given)
+        _refuse([_message(problem["loc"][0], problem["input"], given) for problem in error.errors()])
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="moovitamix-api",
-        description="Serves the MooVitamix API: tracks, users and what they listened to.",
+        prog=_PROGRAM,
+        description="Serves the MooVitamix API: the tracks, the users, and what they listened to.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -53,14 +60,14 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _refuse(error: ValidationError, given: dict[str, str]) -> NoReturn:
-    for problem in error.errors(include_url=False):
-        expected = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        if not problem["loc"]:
-            print(f"moovitamix-api: {expected}", file=sys.stderr)  # noqa: T201
-            continue
-        name = str(problem["loc"][0])
-        got = "" if name == "api_key" else f", got {problem['input']!r}"
-        origin = "" if name in given else f" (from {Settings.model_config['env_prefix']}{name.upper()})"
-        print(f"moovitamix-api: {_flag(name)}{origin}: expected {expected}{got}", file=sys.stderr)  # noqa: T201
+def _message(name: object, value: object, given: dict[str, str]) -> str:
+    variable = f"{Settings.model_config['env_prefix']}{name}".upper()
+    origin = f" (variable {variable})" if name not in given and variable in os.environ else ""
+    got = "none" if name == "api_key" else repr(value)
+    return f"{_flag(str(name))}{origin}: expected {Settings.model_fields[str(name)].title}, got {got}"
+
+
+def _refuse(messages: Sequence[str]) -> NoReturn:
+    for message in messages:
+        print(f"{_PROGRAM}: {message}. Nothing was started; see --help.", file=sys.stderr)  # noqa: T201 - a command's
     sys.exit(2)

@@ -5,7 +5,13 @@ from typing import TypeVar
 
 from fastapi import Query
 from fastapi_pagination import Page, Params
-from fastapi_pagination.customization import CustomizedPage, UseAdditionalFields, UseFieldTypeAnnotations, UseParams
+from fastapi_pagination.customization import (
+    CustomizedPage,
+    UseAdditionalFields,
+    UseFieldTypeAnnotations,
+    UseName,
+    UseParams,
+)
 from fastapi_pagination.types import GreaterEqualOne, GreaterEqualZero
 
 Out = TypeVar("Out")
@@ -25,6 +31,7 @@ class Selection(Params):
 
 Listing = CustomizedPage[
     Page[Out],
+    UseName("PageCustomized"),  # part of the client's OpenAPI document
     UseParams(Selection),
     # The client's version of fastapi-pagination lets all four be null, and readers are told so.
     UseFieldTypeAnnotations(total=GreaterEqualZero | None, page=GreaterEqualOne | None, size=GreaterEqualOne | None),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-CREATED_AT = "When the record was created; UTC, without a zone, to the microsecond."
+_CREATED_AT = "When the record was created; UTC, without a zone, to the microsecond."
 
 
 class TracksOut(BaseModel):
@@ -17,7 +17,7 @@ class TracksOut(BaseModel):
     duration: str = Field(description="minutes:seconds, such as 03:45.", examples=["03:45"])
     genres: str = Field(description="One genre; not from a closed list.")
     album: str
-    created_at: datetime = Field(description=CREATED_AT)
+    created_at: datetime = Field(description=_CREATED_AT)
     updated_at: datetime = Field(
         description="UTC, without a zone; before created_at for about a quarter of the tracks."
     )
@@ -32,7 +32,7 @@ class UsersOut(BaseModel):
     email: str = Field(description="Not unique.")
     gender: str
     favorite_genres: str = Field(description="One genre.")
-    created_at: datetime = Field(description=CREATED_AT)
+    created_at: datetime = Field(description=_CREATED_AT)
     updated_at: datetime = Field(description="UTC, without a zone; before created_at for about a quarter of the users.")
 
 
@@ -41,7 +41,13 @@ class ListenHistoryOut(BaseModel):
 
     user_id: int | None = Field(description="Who listened; the user may have left since.")
     items: list[int] | None = Field(description="Ids of the tracks, first heard first; a track may be gone since.")
-    created_at: datetime = Field(description=CREATED_AT)
+    created_at: datetime = Field(description=_CREATED_AT)
     updated_at: datetime = Field(
         description="When the record, or this correction of it, became visible; UTC, never before created_at."
     )
+
+
+class Problem(BaseModel):
+    """Why a request was not answered; the client's API has the same shape."""
+
+    detail: str

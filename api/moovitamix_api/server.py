@@ -29,6 +29,7 @@ def serve(settings: Settings) -> None:
             create_app(settings),
             access_log=False,
             log_config=None,  # uvicorn's own prints to stdout; without it, warnings and errors reach stderr
+            timeout_keep_alive=75,  # a reader that works on a page for longer than uvicorn's 5 s keeps its connection
             timeout_graceful_shutdown=3,
         )
         _AnnouncingServer(config, _url(listener)).run(sockets=[listener])
