@@ -1,0 +1,113 @@
+"""Source tables → staging and marts, made visible together or not at all."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import polars as pl
+
+from moovitamix_transform import builds, ledger, sources
+from moovitamix_transform.builds import Build
+from moovitamix_transform.contracts import require
+from moovitamix_transform.data_warnings import all_warnings
+from moovitamix_transform.graph import SOURCES, Model, models
+from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
+from moovitamix_transform.warehouse import Warehouse
+
+
+@dataclass
+class BuildResult:
+    """`build` is the newest one: this one, or, when nothing was new, the one before."""
+
+    build: Build
+    is_published: bool
+    tables: list[TableResult]
+    streams: dict[str, StreamLedger]
+    warnings: list[WarningCount]
+    notices: list[str] = field(default_factory=list)
+
+
+def build(
+    warehouse: Warehouse, run_id: str, *, full_refresh: bool = False, on_table: Callable[[str], None] = lambda _: None
+) -> BuildResult:
+    """Builds what the newest source rows make of every table, and publishes it as the next build.
+
+    A table whose inputs and contract are those of the build before is not computed, and one that comes out with the
+    same rows keeps its version. Nothing is published when no record landed and no contract changed.
+    Raises ContractBroken and LedgerMismatch; the build before then stays the newest.
+    """
+    sources.make_missing(warehouse)
+    before = builds.newest(warehouse)
+    before_prints = builds.fingerprints(warehouse)
+    prints = {name: model.fingerprint for name, model in models().items()}
+    changed = [name for name in prints if before and before_prints.get(name) != prints[name]]
+    is_full = full_refresh or before is None or bool(changed)
+    versions = {name: _source_version(warehouse, name, before) for name in SOURCES}
+    if before and not is_full and all(before.tables[name] == versions[name] for name in SOURCES):
+        return BuildResult(before, False, [], ledger.of_history(warehouse, before.tables), count_warnings(warehouse, before))
+
+    results = []
+    for name, model in models().items():
+        is_same = before is not None and all(before.tables.get(read) == versions[read] for read in model.reads)
+        if before and is_same and not is_full:
+            versions[name] = before.tables[name]
+            continue
+        on_table(name)
+        started = time.monotonic()
+        versions[name] = _write(warehouse, model, versions, before.tables.get(name) if before else None)
+        rows = warehouse.count(model.path, versions[name])
+        results.append(TableResult(name, rows, round(time.monotonic() - started, 3)))
+
+    streams = ledger.of_history(warehouse, versions)
+    if before and not changed and versions == before.tables:
+        return BuildResult(before, False, results, streams, count_warnings(warehouse, before))
+    number = before.build_id + 1 if before else 1
+    made = Build(number, run_id, datetime.now(UTC), "polars", is_full, versions)
+    builds.publish(warehouse, made, prints)
+    notices = [f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild"] if changed else []
+    return BuildResult(made, True, results, streams, count_warnings(warehouse, made), notices)
+
+
+def scan(warehouse: Warehouse, name: str, tables: dict[str, int]) -> pl.LazyFrame:
+    """A table, by its bare name, at the version a build has of it."""
+    path = models()[name].path if name in models() else sources.path(name)
+    return warehouse.scan(path, tables[name])
+
+
+def _source_version(warehouse: Warehouse, name: str, before: Build | None) -> int:
+    """The version to read. Commits that carry a state only are not news: the table has as many rows as before."""
+    path = sources.path(name)
+    newest = warehouse.version(path)
+    known = before.tables[name] if before else None
+    if known is not None and warehouse.count(path, known) == warehouse.count(path, newest):
+        return known
+    return newest
+
+
+def _write(warehouse: Warehouse, model: Model, versions: dict[str, int], known: int | None) -> int:
+    """Writes the table, holds what was written against its contract, and returns the version that has its rows."""
+    inputs = {name: scan(warehouse, name, versions) for name in model.reads}
+    version = warehouse.overwrite(model.path, model.frame(inputs))
+    written = warehouse.scan(model.path, version)
+    require(model.name, written, model.contract)
+    if known is not None and _has_same_rows(warehouse.scan(model.path, known), written):
+        return known
+    return version
+
+
+def _has_same_rows(one: pl.LazyFrame, other: pl.LazyFrame) -> bool:
+    """Equal as sets of rows, by number and by the sum of 64-bit row hashes, order aside."""
+    if one.collect_schema() != other.collect_schema():
+        return False
+    digest = [pl.len(), pl.struct(pl.all()).hash(seed=0).sum().alias("digest")]
+    left, right = pl.collect_all([one.select(digest), other.select(digest)], engine="streaming")
+    return left.equals(right)
+
+
+def count_warnings(warehouse: Warehouse, build: Build) -> list[WarningCount]:
+    counts = []
+    for warning in all_warnings():
+        tables = {name: scan(warehouse, name, build.tables) for name in warning.reads}
+        counts.append(WarningCount(warning.name, warning.table, warning.count(tables)))
+    return counts

@@ -1,0 +1,103 @@
+"""The commands put together, and how an error becomes a message and an exit code."""
+
+import os
+import signal
+import sys
+import traceback
+from importlib.metadata import version
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from moovitamix_transform.cli import check, pipeline, quarantine, state, tables
+from moovitamix_transform.cli.options import consoles
+from moovitamix_transform.errors import MoovitamixError
+from moovitamix_transform.masking import mask
+
+app = typer.Typer(
+    name="moovitamix",
+    help="From the MooVitamix API to tables one can trust.",
+    epilog="Example: moovitamix run --api-url http://127.0.0.1:8000",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+app.command("run", epilog=pipeline.RUN_EXAMPLE)(pipeline.run)
+app.command("land", epilog=pipeline.LAND_EXAMPLE)(pipeline.land)
+app.command("build", epilog=pipeline.BUILD_EXAMPLE)(pipeline.build)
+app.command("tables", epilog=tables.TABLES_EXAMPLE)(tables.tables)
+app.command("show", epilog=tables.SHOW_EXAMPLE)(tables.show)
+app.command("check", epilog=check.EXAMPLE)(check.check)
+app.add_typer(state.app, name="state")
+app.add_typer(quarantine.app, name="quarantine")
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"moovitamix {version('moovitamix')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    show_traceback: Annotated[
+        bool, typer.Option("--traceback", envvar="MOOVITAMIX_TRACEBACK", help="Show where in the code an error began.")
+    ] = False,
+) -> None:
+    if show_traceback:
+        os.environ["MOOVITAMIX_TRACEBACK"] = "1"
+
+
+def main() -> None:
+    """The console script. Exit codes: 0 done, 1 failed, 2 usage, 3 a warning under --strict."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_run(with_optional_values(sys.argv[1:])))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = app(arguments, standalone_mode=False)
+    except typer.Exit as exit_:
+        return int(exit_.exit_code)
+    except MoovitamixError as error:
+        return _tell(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _tell("interrupted; what was committed stays, the next run goes on from there", 1)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the reader has gone: nothing is flushed to it
+        return 1
+    except OSError as error:
+        return _tell(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # click's own errors: unknown option, missing value
+        if usage is None:
+            return _tell(f"a defect of moovitamix: {type(error).__name__}: {error}; see it with --traceback", 1)
+        return _tell(f"{usage()} (see `moovitamix --help`)", int(getattr(error, "exit_code", 2)))
+    return int(result or 0)
+
+
+def _tell(message: str, code: int) -> int:
+    if os.environ.get("MOOVITAMIX_TRACEBACK"):
+        traceback.print_exc()
+    consoles().err.print(f"moovitamix: {mask(message)}", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def with_optional_values(arguments: list[str]) -> list[str]:
+    """`run --full-refresh` may stand alone or name a stream; the parser knows options with a value only."""
+    if "run" not in arguments[:2] or "--full-refresh" not in arguments:
+        return arguments
+    at = arguments.index("--full-refresh")
+    following = arguments[at + 1 : at + 2]
+    if following and not following[0].startswith("-"):
+        return arguments
+    return [*arguments[: at + 1], "all", *arguments[at + 1 :]]

@@ -1,0 +1,32 @@
+"""`check`: the newest build, judged again."""
+
+import typer
+
+from moovitamix_transform.check import check as run_checks
+from moovitamix_transform.cli.options import (
+    DEFAULT_WAREHOUSE,
+    STRICT_EXIT,
+    JsonOption,
+    StrictOption,
+    WarehouseOption,
+    reading,
+)
+from moovitamix_transform.cli.output import print_json, print_table
+
+EXAMPLE = "Example: moovitamix check --strict"
+
+
+def check(
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False, strict: StrictOption = False
+) -> None:
+    """Judge the newest build again: contracts, ledger, warnings. Exit 1 when one fails."""
+    results = [vars(result) for result in run_checks(reading(warehouse))]
+    if as_json:
+        print_json(results)
+    else:
+        print_table(results, ("check", "subject", "outcome", "detail"))
+    outcomes = {result["outcome"] for result in results}
+    if "failed" in outcomes:
+        raise typer.Exit(1)
+    if strict and "warned" in outcomes:
+        raise typer.Exit(STRICT_EXIT)

@@ -1,0 +1,123 @@
+"""`run`, `land` and `build`: the arrow, and its two halves."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moovitamix_transform import connector
+from moovitamix_transform import run as runner
+from moovitamix_transform.build import BuildResult
+from moovitamix_transform.cli import summary
+from moovitamix_transform.cli.options import (
+    DEFAULT_WAREHOUSE,
+    STRICT_EXIT,
+    LogLevelOption,
+    StrictOption,
+    WarehouseOption,
+    consoles,
+)
+from moovitamix_transform.errors import ReadFailed, UsageError
+from moovitamix_transform.progress import RunProgress
+from moovitamix_transform.runs import Run
+from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.warehouse import Warehouse
+
+RUN_EXAMPLE = "Example: moovitamix run --api-url http://127.0.0.1:8000"
+LAND_EXAMPLE = "Example: python source-moovitamix/main.py read --config config.json | moovitamix land"
+BUILD_EXAMPLE = "Example: moovitamix build --full-refresh"
+
+JsonObjectOption = Annotated[bool, typer.Option("--json", help="The run as one JSON object, as `_meta/runs` has it.")]
+
+
+def run(
+    api_url: Annotated[str | None, typer.Option(help="Base URL of the API, read by our connector.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Our connector's config: a JSON file with api_url, …")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Any command that speaks the Airbyte protocol, run without a shell; "
+            "{config}, {catalog}, {state} in it are replaced by file paths."
+        ),
+    ] = None,
+    full_refresh: Annotated[
+        str | None,
+        typer.Option(metavar="[STREAM]", help="Read whole, as a new generation; alone: every stream."),
+    ] = None,
+    strict: StrictOption = False,
+    log_level: LogLevelOption = "WARN",
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
+    as_json: JsonObjectOption = False,
+) -> None:
+    """Sync the source and build every table: the whole arrow, from the last committed state."""
+    chosen = connector.source_of(api_url, config, source)
+    streams = _full_refresh(full_refresh, "run")
+    progress = RunProgress(consoles().err, log_level)
+    with progress.shown():
+        made, result = runner.sync_and_build(Warehouse(warehouse), chosen, progress, full_refresh=streams)
+    _report(Warehouse(warehouse), made, result, as_json)
+    _require_no_warning(made, strict)
+
+
+def land(
+    full_refresh: Annotated[
+        str | None, typer.Option(metavar="STREAM", help="This read of an incremental stream is whole: a new generation.")
+    ] = None,
+    log_level: LogLevelOption = "INFO",
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
+) -> None:
+    """Land Airbyte messages from stdin in the source tables; each STATE is echoed once its records are committed."""
+    if sys.stdin.isatty():
+        raise UsageError("land: expected Airbyte messages on stdin, got a terminal")
+    streams = _full_refresh(full_refresh, "land")
+    progress = RunProgress(consoles().err, log_level)
+    with progress.shown():
+        made = runner.land(Warehouse(warehouse), sys.stdin.fileno(), progress, _echo, full_refresh=streams)
+    summary.print_landing(made, consoles().err)
+
+
+def build(
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Compute every table anew.")] = False,
+    strict: StrictOption = False,
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
+    as_json: JsonObjectOption = False,
+) -> None:
+    """Build every table from what has landed, and publish them together."""
+    progress = RunProgress(consoles().err, "WARN")
+    with progress.shown():
+        made, result = runner.build_only(Warehouse(warehouse), progress, full_refresh=full_refresh)
+    _report(Warehouse(warehouse), made, result, as_json)
+    _require_no_warning(made, strict)
+
+
+def _report(warehouse: Warehouse, run: Run, result: BuildResult, as_json: bool) -> None:
+    if as_json:
+        summary.print_run(run)
+    else:
+        summary.print_summary(warehouse, run, result)
+
+
+def _require_no_warning(run: Run, strict: bool) -> None:
+    if strict and any(warning.count for warning in run.warnings):
+        raise typer.Exit(STRICT_EXIT)
+
+
+def _full_refresh(value: str | None, command: str) -> frozenset[str]:
+    if value is None:
+        return frozenset()
+    if value == "all":
+        return frozenset(STREAMS)
+    if value not in STREAMS:
+        raise UsageError(f"{command} --full-refresh: expected one of {', '.join(STREAMS)}, got {value!r}")
+    return frozenset({value})
+
+
+def _echo(line: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(line.rstrip(b"\r") + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise ReadFailed(
+            "stdout: expected a reader for the committed states, got a closed pipe; what was committed stays"
+        ) from None

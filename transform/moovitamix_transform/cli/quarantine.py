@@ -1,0 +1,62 @@
+"""`quarantine`: what was received but does not count, and why."""
+
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from moovitamix_transform import catalog
+from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, JsonOption, WarehouseOption, reading
+from moovitamix_transform.cli.output import print_json, print_table
+from moovitamix_transform.masking import mask
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="What was received but does not count, and why.",
+    epilog="Example: moovitamix quarantine list",
+    rich_markup_mode=None,
+)
+PERSON_ROWS = 20
+
+
+@app.command("list", epilog="Example: moovitamix quarantine list --json")
+def list_(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
+    """Count the rows per stream and rule, with when each was first and last seen."""
+    rows = (
+        catalog.resolve(reading(warehouse), "quarantine")
+        .group_by("stream", "rule")
+        .agg(
+            pl.len().cast(pl.Int64).alias("count"),
+            pl.col("extracted_at").min().alias("first_seen"),
+            pl.col("extracted_at").max().alias("last_seen"),
+        )
+        .sort("stream", "rule", nulls_last=True)
+        .collect()
+    )
+    if as_json:
+        print_json(rows.iter_rows(named=True))
+    else:
+        print_table(rows.to_dicts(), rows.columns)
+
+
+@app.command("show", epilog="Example: moovitamix quarantine show --stream tracks --rule duration_unreadable")
+def show(
+    stream: Annotated[str | None, typer.Option(help="Of this stream only.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Of this rule only.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")] = None,
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the rows: what came, which rule it breaks, what was expected, which run received it."""
+    frame = catalog.resolve(reading(warehouse), "quarantine").sort("extracted_at", "raw_id", "rule")
+    if stream is not None:
+        frame = frame.filter(pl.col("stream") == stream)
+    if rule is not None:
+        frame = frame.filter(pl.col("rule") == rule)
+    shown = limit if limit is not None or as_json else PERSON_ROWS
+    rows = (frame if shown is None else frame.head(shown)).collect()
+    if as_json:
+        print_json(rows.iter_rows(named=True))
+        return
+    people = [{**row, "detail": mask(row["detail"]), "data": mask(row["data"])} for row in rows.to_dicts()]
+    print_table(people, ("stream", "rule", "detail", "raw_id", "run_id", "extracted_at", "data"))

@@ -1,0 +1,50 @@
+"""`tables` and `show`: what there is, and its rows."""
+
+from typing import Annotated
+
+import typer
+
+from moovitamix_transform import catalog
+from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, JsonOption, WarehouseOption, reading
+from moovitamix_transform.cli.output import print_csv, print_json, print_table
+from moovitamix_transform.errors import UsageError
+
+TABLES_EXAMPLE = "Example: moovitamix tables"
+SHOW_EXAMPLE = "Example: moovitamix show track_popularity --limit 5"
+PERSON_ROWS = 20
+COLUMNS = ("table", "layer", "grain", "rows", "version", "build_id")
+
+
+def tables(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
+    """List every table: layer, grain, rows, version, build."""
+    house = reading(warehouse)
+    rows = []
+    for entry in catalog.entries(house):
+        count = house.count(entry.path, entry.version) if entry.version is not None else None
+        rows.append({**vars(entry), "rows": count})
+    rows = [{column: row[column] for column in COLUMNS} for row in rows]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, COLUMNS)
+
+
+def show(
+    table: Annotated[str, typer.Argument(help="A bare name, such as fct_listens; `moovitamix tables` lists them.")],
+    limit: Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")] = None,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header; lists as JSON.")] = False,
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
+) -> None:
+    """Print a table's rows, as the newest build has them."""
+    if as_json and as_csv:
+        raise UsageError("show: expected one of --json and --csv, got both")
+    frame = catalog.resolve(reading(warehouse), table)
+    shown = limit if limit is not None or as_json or as_csv else PERSON_ROWS
+    rows = (frame if shown is None else frame.head(shown)).collect(engine="streaming")
+    if as_json:
+        print_json(rows.iter_rows(named=True))
+    elif as_csv:
+        print_csv(rows)
+    else:
+        print_table(rows.to_dicts(), rows.columns)

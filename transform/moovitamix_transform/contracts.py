@@ -1,0 +1,96 @@
+"""What every contract shares: column types, descriptions, how a result is brought to its types and held against them."""
+
+from typing import Any
+
+import dataframely as dy
+import narwhals as nw
+import polars as pl
+
+from moovitamix_transform.errors import ContractBroken
+
+SHOWN_FAILURES = 5
+
+
+class Contract(dy.Schema):
+    """The promise of one table: columns in order, types, nullability, ranges, key. Its docstring is the grain."""
+
+
+def key(kind: type[dy.Column], description: str, **options: Any) -> Any:  # noqa: ANN401 - dataframely's own signature
+    """A column of the table's primary key: never null."""
+    return kind(primary_key=True, nullable=False, description=description, **options)
+
+
+def instant(description: str, *, nullable: bool = False, primary_key: bool = False) -> Any:  # noqa: ANN401
+    """An instant in UTC, in microseconds."""
+    return dy.Datetime(
+        time_zone="UTC", time_unit="us", nullable=nullable, primary_key=primary_key, description=description
+    )
+
+
+def text(description: str, *, nullable: bool = True) -> Any:  # noqa: ANN401
+    return dy.String(nullable=nullable, description=description)
+
+
+class Judged(Contract):
+    """What every base table starts with: where its record came from."""
+
+    raw_id = dy.String(primary_key=True, description="The record's `_airbyte_raw_id`: run and position in it.")
+    run_id = dy.String(nullable=False, description="The run that landed it.")
+    extracted_at = dy.Datetime(time_zone="UTC", time_unit="us", description="When the source emitted it.")
+    generation_id = dy.Int64(nullable=False, min=1, description="The generation of its stream it belongs to.")
+
+
+def broken_rules() -> Any:  # noqa: ANN401
+    return dy.List(dy.String(), nullable=False, description="The rules the record breaks; empty when it is good.")
+
+
+def plays() -> Any:  # noqa: ANN401
+    return dy.List(
+        dy.Struct({"track_id": dy.Int64(nullable=False), "position": dy.Int32(nullable=False, min=1)}, nullable=False),
+        nullable=False,
+        description="The tracks of the list in their order; empty when the record has none. Positions from 1.",
+    )
+
+
+def schema(contract: type[Contract]) -> pl.Schema:
+    return contract.create_empty().schema
+
+
+def conform(frame: nw.LazyFrame[Any], contract: type[Contract]) -> nw.LazyFrame[Any]:
+    """The contract's columns in its order and types: engines disagree on what a count or a sum is."""
+    return frame.select(*(_cast(name, dtype) for name, dtype in schema(contract).items()))
+
+
+def _cast(name: str, dtype: pl.DataType) -> nw.Expr:
+    simple: dict[pl.DataType, nw.dtypes.DType] = {
+        pl.Int32(): nw.Int32(),
+        pl.Int64(): nw.Int64(),
+        pl.Boolean(): nw.Boolean(),
+        pl.String(): nw.String(),
+        pl.Datetime("us", "UTC"): nw.Datetime("us", "UTC"),
+    }
+    return nw.col(name).cast(simple[dtype]) if dtype in simple else nw.col(name)
+
+
+def require(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
+    """ContractBroken, with the rule, the number and the first offenders, unless every row keeps the contract."""
+    got, expected = rows.collect_schema(), schema(contract)
+    if got != expected:
+        raise ContractBroken(f"{table}: expected the columns {_listed(expected)}, got {_listed(got)}; not published")
+    _, failure = contract.filter(rows.collect(engine="streaming"))
+    broken = failure.counts()
+    if not broken:
+        return
+    rule, count = next(iter(broken.items()))
+    invalid = failure.invalid()
+    if rule == "primary_key":
+        columns = contract.primary_key()
+        first = invalid.select(columns).unique(maintain_order=True).head(SHOWN_FAILURES).rows()
+        what = f"{count} rows share values of ({', '.join(columns)}), expected one row each; first: {first}"
+    else:
+        what = f"{count} rows break '{rule}'; first: {invalid.head(1).to_dicts()}"
+    raise ContractBroken(f"{table}: {what}. The build is not published; the one before stays.")
+
+
+def _listed(columns: pl.Schema) -> str:
+    return ", ".join(f"{name} {dtype}" for name, dtype in columns.items())

@@ -1,0 +1,60 @@
+"""What can go wrong, as one tree.
+
+MoovitamixError                 exit code 1, message without traceback
+├── UsageError                  exit code 2: the command line or the config cannot be right
+├── WarehouseError              the folder or bucket the tables live in
+│   ├── NoWarehouse             nothing there yet
+│   ├── NotAWarehouse           something else is there
+│   ├── NewerLayout             written by a newer version of this package
+│   ├── WarehouseInUse          another run, land or build writes to it now
+│   └── NoSuchTable             a name that is no table, or a table that is not built yet
+├── ReadFailed                  the source said so, ended badly, or its states cannot be trusted
+├── ContractBroken              a table that does not keep its contract; its build is not published
+└── LedgerMismatch              law 1: a record is unaccounted for
+
+Each message says where, what was expected, what came, and what happened to the data.
+"""
+
+
+class MoovitamixError(Exception):
+    exit_code = 1
+
+
+class UsageError(MoovitamixError):
+    exit_code = 2
+
+
+class WarehouseError(MoovitamixError):
+    pass
+
+
+class NoWarehouse(WarehouseError):
+    pass
+
+
+class NotAWarehouse(WarehouseError):
+    pass
+
+
+class NewerLayout(WarehouseError):
+    pass
+
+
+class WarehouseInUse(WarehouseError):
+    pass
+
+
+class NoSuchTable(WarehouseError):
+    pass
+
+
+class ReadFailed(MoovitamixError):
+    pass
+
+
+class ContractBroken(MoovitamixError):
+    pass
+
+
+class LedgerMismatch(MoovitamixError):
+    pass

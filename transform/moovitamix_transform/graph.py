@@ -1,0 +1,104 @@
+"""The tables and what each reads, taken from the models' own signatures."""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+
+from moovitamix_transform import contracts
+from moovitamix_transform.contracts import Contract
+
+STAGING = (
+    "base_tracks",
+    "base_users",
+    "base_listen_history",
+    "stg_tracks",
+    "stg_users",
+    "stg_listen_history",
+    "quarantine",
+)
+MARTS = ("dim_tracks", "dim_users", "fct_listens", "user_track_interactions", "track_popularity", "user_profiles")
+SOURCES = ("tracks", "users", "listen_history", "_lines")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One table: the function that makes it, the tables it reads, and the promise it keeps."""
+
+    name: str
+    layer: str
+    reads: tuple[str, ...]
+    function: Callable[..., Any]
+    contract: type[Contract]
+    fingerprint: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.layer}/{self.name}"
+
+    @property
+    def grain(self) -> str:
+        """The first sentence of the contract's docstring."""
+        return " ".join((self.contract.__doc__ or "").split("\n\n")[0].split())
+
+    def frame(self, inputs: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
+        """The table as a plan over its inputs. Base tables are native Polars, the others Narwhals."""
+        given = {name: inputs[name] for name in self.reads}
+        if self.is_native:
+            return _polars(self.function(**given))
+        return _polars(nw.to_native(self.function(**{name: nw.from_native(frame) for name, frame in given.items()})))
+
+    @property
+    def is_native(self) -> bool:
+        return inspect.signature(self.function).return_annotation is pl.LazyFrame
+
+
+@cache
+def models() -> dict[str, Model]:
+    """Every model by name, each after the tables it reads."""
+    found = {name: _model(layer, name) for layer, names in _layers().items() for name in names}
+    order = TopologicalSorter({name: [r for r in model.reads if r in found] for name, model in found.items()})
+    return {name: found[name] for name in order.static_order()}
+
+
+def _layers() -> dict[str, tuple[str, ...]]:
+    return {"staging": STAGING, "marts": MARTS}
+
+
+def _model(layer: str, name: str) -> Model:
+    module = import_module(f"moovitamix_transform.{layer}.{name}")
+    function = getattr(module, name)
+    contract = getattr(module, "".join(part.capitalize() for part in name.split("_")))
+    return Model(
+        name=name,
+        layer=layer,
+        reads=tuple(inspect.signature(function).parameters),
+        function=function,
+        contract=contract,
+        fingerprint=_fingerprint(module),
+    )
+
+
+def _fingerprint(module: ModuleType) -> str:
+    """Changes when the model, its contract or what both share does."""
+    shared = [contracts, *(import_module(f"moovitamix_transform.staging.{name}") for name in _SHARED)]
+    texts = [Path(str(each.__file__)).read_bytes() for each in (module, *shared)]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
+
+
+_SHARED = ("fields", "json_fields", "latest", "readings")
+
+
+def _polars(frame: Any) -> pl.LazyFrame:  # noqa: ANN401 - what Narwhals hands back
+    if not isinstance(frame, pl.LazyFrame):
+        raise TypeError(f"expected a polars LazyFrame, got {type(frame).__name__}")
+    return frame

@@ -1,0 +1,117 @@
+"""Law 1: every record received is counted in exactly one place, and the counts come from different places."""
+
+from collections import Counter
+
+import polars as pl
+
+from moovitamix_transform import sources
+from moovitamix_transform.errors import LedgerMismatch
+from moovitamix_transform.messages import ODD_RULES
+from moovitamix_transform.runs import StreamLedger
+from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.warehouse import Warehouse
+
+# The key's columns in base_<stream> and stg_<stream>.
+KEYS = {"tracks": ["track_id"], "users": ["user_id"], "listen_history": ["user_id", "listened_at"]}
+
+
+def of_run(warehouse: Warehouse, run_id: str, received: Counter[str | None]) -> list[StreamLedger]:
+    """received (counted on the wire) = landed (read from the tables' Delta log) + quarantined lines (from _lines).
+
+    Raises LedgerMismatch, naming the stream and the difference.
+    """
+    lines = warehouse.scan(sources.path("_lines")).filter(pl.col("run_id") == run_id).group_by("stream").len().collect()
+    quarantined: dict[str | None, int] = dict(lines.iter_rows())
+    names: list[str | None] = [*STREAMS, *sorted(name for name in {*received, *quarantined} - {*STREAMS} if name)]
+    if None in received or None in quarantined:
+        names.append(None)
+    entries = []
+    for name in names:
+        landed = warehouse.count_where(sources.path(name), "_run_id", run_id) if name in STREAMS and name else 0
+        entry = StreamLedger(name, received[name], landed, quarantined.get(name, 0))
+        if entry.received != entry.landed + entry.quarantined_lines:
+            raise LedgerMismatch(
+                f"{name or 'lines without a stream'}: received {entry.received}, expected as many landed and "
+                f"quarantined, got {entry.landed} landed and {entry.quarantined_lines} quarantined lines: "
+                f"{entry.received - entry.landed - entry.quarantined_lines:+} unaccounted for in run {run_id}"
+            )
+        entries.append(entry)
+    return entries
+
+
+def of_history(warehouse: Warehouse, tables: dict[str, int]) -> dict[str, StreamLedger]:
+    """landed_total = kept + superseded + quarantined, for each stream, at these table versions.
+
+    landed_total comes from the source table's log, kept from the staging table's, the others from the judged records.
+    Raises LedgerMismatch, naming the stream and the difference.
+    """
+    entries = {}
+    for name, key in KEYS.items():
+        base = warehouse.scan(f"staging/base_{name}", tables[f"base_{name}"])
+        good = pl.col("broken_rules").list.len() == 0
+        quarantined = base.filter(~good).select(pl.len()).collect().item()
+        records_per_key = base.filter(good).group_by(key).len()
+        superseded = records_per_key.select((pl.col("len") - 1).sum()).collect(engine="streaming").item()
+        entry = StreamLedger(
+            name,
+            landed_total=warehouse.count(sources.path(name), tables[name]),
+            kept=warehouse.count(f"staging/stg_{name}", tables[f"stg_{name}"]),
+            superseded=int(superseded),
+            quarantined=int(quarantined),
+        )
+        _require_sum(entry)
+        entries[name] = entry
+    _require_quarantine(warehouse, tables, entries)
+    return entries
+
+
+def new_records(warehouse: Warehouse, run_id: str, stream: str, tables: dict[str, int], before: int | None) -> int:
+    """Keys of the run's good records that the build before did not have, or had with other columns.
+
+    Args:
+        tables: the table versions of the run's build.
+        before: the version of stg_<stream> in the build before; None when there was none.
+    """
+    key = KEYS[stream]
+    staged = warehouse.scan(f"staging/stg_{stream}", tables[f"stg_{stream}"])
+    columns = pl.struct(staged.collect_schema().names()).hash(seed=0).alias("columns")
+    mine = warehouse.scan(f"staging/base_{stream}", tables[f"base_{stream}"]).filter(
+        pl.col("run_id") == run_id, pl.col("broken_rules").list.len() == 0
+    )
+    fresh = mine.select(*key, columns)
+    if before is not None:
+        seen = warehouse.scan(f"staging/stg_{stream}", before).select(*key, columns)
+        fresh = fresh.join(seen, on=[*key, "columns"], how="anti")
+    return int(fresh.select(pl.struct(key).n_unique()).collect().item())
+
+
+def _require_sum(entry: StreamLedger) -> None:
+    parts = (entry.kept or 0) + (entry.superseded or 0) + (entry.quarantined or 0)
+    if entry.landed_total != parts:
+        raise LedgerMismatch(
+            f"{entry.stream}: {entry.landed_total} records landed, expected as many in the tables, got {entry.kept} "
+            f"kept, {entry.superseded} superseded and {entry.quarantined} quarantined: "
+            f"{(entry.landed_total or 0) - parts:+} unaccounted for. The build is not published; the one before stays."
+        )
+
+
+def _require_quarantine(warehouse: Warehouse, tables: dict[str, int], entries: dict[str, StreamLedger]) -> None:
+    """The quarantine holds each of them: the records the ledger counts, and every line."""
+    held = (
+        warehouse.scan("staging/quarantine", tables["quarantine"])
+        .group_by("stream", is_line=pl.col("rule").is_in(list(ODD_RULES)))
+        .agg(pl.col("raw_id").n_unique())
+        .collect()
+    )
+    lines = held.filter("is_line")["raw_id"].sum()
+    expected = {"lines": warehouse.count(sources.path("_lines"), tables["_lines"])}
+    got = {"lines": lines}
+    for name, entry in entries.items():
+        expected[name] = entry.quarantined or 0
+        got[name] = held.filter(~pl.col("is_line") & (pl.col("stream") == name))["raw_id"].sum()
+    for name in expected:
+        if expected[name] != got[name]:
+            raise LedgerMismatch(
+                f"quarantine: expected {expected[name]} of {name}, got {got[name]}: "
+                f"{expected[name] - got[name]:+} unaccounted for. The build is not published; the one before stays."
+            )

@@ -1,0 +1,59 @@
+"""user_profiles: what each listener's history says of them."""
+
+from typing import Any
+
+import dataframely as dy
+import narwhals as nw
+
+from moovitamix_transform import contracts
+
+
+class UserProfiles(contracts.Contract):
+    """One row per user who listened."""
+
+    user_id = contracts.key(dy.Int64, "Who listened; may be missing from dim_users.")
+    listen_count = dy.Int64(nullable=False, min=1, description="Rows of fct_listens.")
+    track_count = dy.Int64(nullable=False, min=1, description="Distinct tracks.")
+    listened_seconds = dy.Int64(
+        nullable=True, min=0, description="Sum of the known durations of the listened tracks; null when none is known."
+    )
+    top_genre = contracts.text("The genre with most plays, deleted tracks included; ties by name ascending.")
+    first_listened_at = contracts.instant("The earliest listened_at.")
+    last_listened_at = contracts.instant("The latest listened_at.")
+
+
+def user_profiles(user_track_interactions: nw.LazyFrame[Any], dim_tracks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """One row per user who listened.
+
+    Reads:
+        user_track_interactions: one row per (user_id, track_id)
+        dim_tracks: duration_seconds i32, genre str; a track that is missing there has neither
+    Returns:
+        user_id, listen_count, track_count, listened_seconds i64, top_genre str, first_listened_at, last_listened_at
+        datetime[us, UTC]
+    """
+    known = dim_tracks.select("track_id", "genre", nw.col("duration_seconds").cast(nw.Int64()))
+    pairs = user_track_interactions.join(known, on="track_id", how="left").with_columns(
+        seconds=nw.col("duration_seconds") * nw.col("listen_count")
+    )
+    users = pairs.group_by("user_id").agg(
+        nw.col("listen_count").sum().alias("listen_count"),
+        nw.len().alias("track_count"),
+        nw.col("seconds").sum().alias("known_seconds"),
+        nw.col("seconds").count().alias("tracks_with_duration"),
+        nw.col("first_listened_at").min().alias("first_listened_at"),
+        nw.col("last_listened_at").max().alias("last_listened_at"),
+    )
+    # A sum over nulls alone is 0 on one engine and null on another: decided here.
+    users = users.with_columns(
+        listened_seconds=nw.when(nw.col("tracks_with_duration") > 0).then(nw.col("known_seconds"))
+    )
+    profiles = users.join(_top_genres(pairs), on="user_id", how="left")
+    return contracts.conform(profiles, UserProfiles)
+
+
+def _top_genres(pairs: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    plays = pairs.filter(~nw.col("genre").is_null()).group_by("user_id", "genre").agg(nw.col("listen_count").sum())
+    plays = plays.with_columns(fewer=-nw.col("listen_count"))
+    first = plays.unique(subset=["user_id"], keep="first", order_by=["fewer", "genre"])
+    return first.select("user_id", nw.col("genre").alias("top_genre"))

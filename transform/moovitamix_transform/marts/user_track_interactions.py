@@ -1,0 +1,34 @@
+"""user_track_interactions: how often each user listened to each track."""
+
+from typing import Any
+
+import dataframely as dy
+import narwhals as nw
+
+from moovitamix_transform import contracts
+
+
+class UserTrackInteractions(contracts.Contract):
+    """One row per (user_id, track_id)."""
+
+    user_id = contracts.key(dy.Int64, "Who listened.")
+    track_id = contracts.key(dy.Int64, "What was listened to.")
+    listen_count = dy.Int64(nullable=False, min=1, description="Rows of fct_listens.")
+    first_listened_at = contracts.instant("The earliest listened_at.")
+    last_listened_at = contracts.instant("The latest listened_at.")
+
+
+def user_track_interactions(fct_listens: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """One row per (user_id, track_id).
+
+    Reads:
+        fct_listens: one row per (user_id, listened_at, position)
+    Returns:
+        user_id, track_id, listen_count i64, first_listened_at, last_listened_at datetime[us, UTC]
+    """
+    pairs = fct_listens.group_by("user_id", "track_id").agg(
+        nw.len().alias("listen_count"),
+        nw.col("listened_at").min().alias("first_listened_at"),
+        nw.col("listened_at").max().alias("last_listened_at"),
+    )
+    return contracts.conform(pairs, UserTrackInteractions)

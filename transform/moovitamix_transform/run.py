@@ -1,0 +1,125 @@
+"""The whole arrow: source → landing → build, recorded as one run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from moovitamix_transform import builds, connector, ledger, runs, sources
+from moovitamix_transform.blocks import read_blocks
+from moovitamix_transform.build import BuildResult, build
+from moovitamix_transform.connector import Source
+from moovitamix_transform.errors import MoovitamixError, ReadFailed, WarehouseError
+from moovitamix_transform.landing import IDLE_SECONDS, Landing
+from moovitamix_transform.masking import mask
+from moovitamix_transform.progress import RunProgress
+from moovitamix_transform.runs import Kind, Run, StreamLedger
+from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.warehouse import Warehouse
+
+
+def sync_and_build(
+    warehouse: Warehouse, source: Source, progress: RunProgress, *, full_refresh: frozenset[str] = frozenset()
+) -> tuple[Run, BuildResult]:
+    """One sync of the source from the last committed state, then one build. Recorded in _meta/runs however it ends.
+
+    Args:
+        full_refresh: the incremental streams to read whole, as a new generation.
+    Raises:
+        ReadFailed: the sync was no good one; what came is landed, nothing is built.
+    """
+    with warehouse.writing(), recorded(warehouse, "run") as run:
+        sources.make_missing(warehouse)
+        _sync(warehouse, source, progress, run, full_refresh)
+        return run, build_into(warehouse, run, on_table=progress.step)
+
+
+def land(
+    warehouse: Warehouse,
+    fd: int,
+    progress: RunProgress,
+    echo: Callable[[bytes], None],
+    *,
+    full_refresh: frozenset[str] = frozenset(),
+) -> Run:
+    """Airbyte messages from a file descriptor → source tables. Recorded in _meta/runs however it ends."""
+    with warehouse.writing(), recorded(warehouse, "land") as run:
+        sources.make_missing(warehouse)
+        landing = Landing(warehouse, run.run_id, progress, echo, full_refresh)
+        landing.read(read_blocks(fd, IDLE_SECONDS))
+        _settle(warehouse, run, landing)
+        return run
+
+
+def build_only(
+    warehouse: Warehouse, progress: RunProgress, *, full_refresh: bool = False
+) -> tuple[Run, BuildResult]:
+    """The tables of what has landed. Recorded in _meta/runs however it ends."""
+    warehouse.open()
+    with warehouse.writing(), recorded(warehouse, "build") as run:
+        return run, build_into(warehouse, run, full_refresh=full_refresh, on_table=progress.step)
+
+
+def build_into(
+    warehouse: Warehouse, run: Run, *, full_refresh: bool = False, on_table: Callable[[str], None]
+) -> BuildResult:
+    """A build whose numbers go into the run."""
+    before = builds.newest(warehouse)
+    result = build(warehouse, run.run_id, full_refresh=full_refresh, on_table=on_table)
+    run.build_id, run.tables, run.warnings = result.build.build_id, result.tables, result.warnings
+    by_name = {entry.stream: entry for entry in run.streams}
+    for name, history in result.streams.items():
+        entry = by_name.get(name)
+        if entry is None:
+            entry = StreamLedger(name)
+            run.streams.append(entry)
+        entry.landed_total, entry.kept = history.landed_total, history.kept
+        entry.superseded, entry.quarantined = history.superseded, history.quarantined
+        staged_before = before.tables.get(f"stg_{name}") if before else None
+        entry.new = ledger.new_records(warehouse, run.run_id, name, result.build.tables, staged_before)
+    return result
+
+
+def _sync(
+    warehouse: Warehouse, source: Source, progress: RunProgress, run: Run, full_refresh: frozenset[str]
+) -> None:
+    landing = Landing(warehouse, run.run_id, progress, lambda _: None, full_refresh)
+    incremental = {name for name, stream in STREAMS.items() if stream.incremental} - full_refresh
+    committed = sources.states(warehouse)
+    state = sources.state_list({name: committed[name] for name in committed if name in incremental})
+    catalog = connector.configured_catalog(full_refresh)
+
+    def on_stderr(line: str) -> None:
+        progress.log("INFO", mask(line))
+
+    with connector.started(source, catalog, state, on_stderr) as running:
+        landing.read(read_blocks(running.stdout_fd, IDLE_SECONDS))
+        failure = running.failure()
+    if failure and not landing.failures:
+        landing.failures.append(mask(failure))
+    _settle(warehouse, run, landing)
+
+
+def _settle(warehouse: Warehouse, run: Run, landing: Landing) -> None:
+    """Law 1 for the run; then its failures, if any, end it."""
+    run.streams = ledger.of_run(warehouse, run.run_id, landing.received)
+    if landing.failures:
+        raise ReadFailed("\n".join(dict.fromkeys(landing.failures)))
+
+
+@contextmanager
+def recorded(warehouse: Warehouse, kind: Kind) -> Iterator[Run]:
+    """A run in _meta/runs: as running when it starts, as what became of it when it ends."""
+    run = Run(kind)
+    runs.record(warehouse, run)
+    try:
+        yield run
+    except BaseException as error:
+        is_ours = isinstance(error, MoovitamixError)
+        if isinstance(error, KeyboardInterrupt):
+            run.end("interrupted", "interrupted; what was committed stays")
+        else:
+            run.end("failed", mask(str(error) if is_ours else f"{type(error).__name__}: {error}"))
+        with suppress(WarehouseError):  # a full disk refuses this row too: the first error is the one to tell
+            runs.record(warehouse, run)
+        raise
+    run.end("succeeded")
+    runs.record(warehouse, run)

@@ -1,0 +1,1 @@
+"""From raw records to the latest good row per key."""

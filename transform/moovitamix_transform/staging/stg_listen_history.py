@@ -1,0 +1,32 @@
+"""stg_listen_history: the latest good record of each list a user listened to."""
+
+from typing import Any
+
+import dataframely as dy
+import narwhals as nw
+
+from moovitamix_transform import contracts
+from moovitamix_transform.staging.latest import latest
+
+
+class StgListenHistory(contracts.Contract):
+    """One row per (user_id, listened_at), latest."""
+
+    user_id = contracts.key(dy.Int64, "Who listened.")
+    listened_at = contracts.instant("The record's created_at: one instant for the whole list.", primary_key=True)
+    updated_at = contracts.instant("The API's updated_at, which is the stream's cursor.")
+    plays = contracts.plays()
+
+
+def stg_listen_history(
+    base_listen_history: nw.LazyFrame[Any], listen_history: nw.LazyFrame[Any]
+) -> nw.LazyFrame[Any]:
+    """One row per (user_id, listened_at), latest.
+
+    Reads:
+        base_listen_history: every landed record, judged
+        listen_history: the records' texts, which break the last tie
+    Returns:
+        user_id i64, listened_at, updated_at datetime[us, UTC], plays list[struct{track_id i64, position i32}]
+    """
+    return contracts.conform(latest(base_listen_history, listen_history, ["user_id", "listened_at"]), StgListenHistory)

@@ -1,0 +1,206 @@
+"""The Delta tables of one warehouse: the only module that knows deltalake."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
+from filelock import FileLock, Timeout
+
+from moovitamix_transform.errors import (
+    NewerLayout,
+    NoSuchTable,
+    NotAWarehouse,
+    NoWarehouse,
+    WarehouseError,
+    WarehouseInUse,
+)
+
+LAYOUT = 1
+_LOCK = ".lock"
+
+# Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
+_CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
+
+Metadata = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A folder or bucket prefix. Tables are named by their path in it, such as `marts/fct_listens`."""
+
+    root: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", self.root.rstrip("/") or "/")
+
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.root
+
+    def uri(self, table: str) -> str:
+        return f"{self.root}/{table}"
+
+    # -- the whole -----------------------------------------------------------------------------------------------
+
+    def open(self) -> "Warehouse":
+        """This warehouse, for reading; NoWarehouse, NotAWarehouse or NewerLayout when there is none to read."""
+        if not self.exists("_meta/layout"):
+            if self._is_empty():
+                raise NoWarehouse(
+                    f"{self.root}: expected a warehouse, found nothing; `moovitamix run` or `land` makes one"
+                )
+            raise NotAWarehouse(f"{self.root}: expected a warehouse (with _meta/layout), found something else")
+        layout = self.scan("_meta/layout").select(pl.col("version").max()).collect().item()
+        if layout > LAYOUT:
+            raise NewerLayout(
+                f"{self.root}: expected layout {LAYOUT} at most, got {layout}; "
+                "this warehouse was written by a newer moovitamix: install that one. Nothing was changed."
+            )
+        return self
+
+    @contextmanager
+    def writing(self) -> Iterator["Warehouse"]:
+        """The one writer: makes the warehouse if there is none, and holds its lock until the block ends.
+
+        The lock is the operating system's and dies with its process, so a killed run leaves none behind.
+        """
+        if not self.is_local:
+            self._create_or_open()
+            yield self
+            return
+        folder = Path(self.root)
+        if folder.exists() and not folder.is_dir():
+            raise NotAWarehouse(f"{self.root}: expected a folder, found a file. Nothing was changed.")
+        if folder.exists() and not self.exists("_meta/layout") and not self._is_empty():
+            raise NotAWarehouse(
+                f"{self.root}: expected an empty folder or a warehouse, found other files. Nothing was changed."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = FileLock(folder / _LOCK).acquire(timeout=0)
+        except Timeout:
+            raise WarehouseInUse(
+                f"{self.root}: expected to be its only writer, but another moovitamix command writes to it now; "
+                "wait for it or end it. Nothing was changed."
+            ) from None
+        with lock:
+            self._create_or_open()
+            yield self
+
+    def _create_or_open(self) -> None:
+        if not self.exists("_meta/layout"):
+            self.append("_meta/layout", pl.DataFrame({"version": [LAYOUT]}, schema={"version": pl.Int64}))
+        self.open()
+
+    def _is_empty(self) -> bool:
+        """Nothing in it but what the first moments of a killed first run leave."""
+        if not self.is_local:
+            return True
+        folder = Path(self.root)
+        if not folder.exists():
+            return True
+        if not folder.is_dir():
+            return False
+        inside = {path.name for path in folder.iterdir()}
+        meta = {path.name for path in (folder / "_meta").iterdir()} if "_meta" in inside else set()
+        return inside <= {_LOCK, "_meta"} and meta <= {"layout"}
+
+    # -- one table -----------------------------------------------------------------------------------------------
+
+    def exists(self, table: str) -> bool:
+        return bool(DeltaTable.is_deltatable(self.uri(table)))
+
+    def version(self, table: str) -> int:
+        return self._table(table).version()
+
+    def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
+        return pl.scan_delta(self._table(table, version))
+
+    def count(self, table: str, version: int | None = None) -> int:
+        """Rows, from the Delta log alone: the figure the tables' readers are held against."""
+        actions = self._actions(table, version)
+        return int(actions["num_records"].sum()) if actions.height else 0
+
+    def count_where(self, table: str, column: str, value: str) -> int:
+        """Rows of the files in which every row has this value, from the Delta log alone."""
+        if not self.exists(table):
+            return 0
+        actions = self._actions(table)
+        if f"min.{column}" not in actions.columns:
+            return 0
+        mine = actions.filter((pl.col(f"min.{column}") == value) & (pl.col(f"max.{column}") == value))
+        return int(mine["num_records"].sum())
+
+    def append(self, table: str, rows: pl.DataFrame, metadata: Metadata | None = None) -> int:
+        """One commit, also without rows: then it carries the metadata only. Returns the version."""
+        with _explained(f"{self.uri(table)}: could not append {rows.height} rows"):
+            write_deltalake(
+                self.uri(table),
+                rows,
+                mode="append",
+                configuration=None if self.exists(table) else _CONFIGURATION,
+                commit_properties=_properties(metadata),
+            )
+            return self.version(table)
+
+    def overwrite(self, table: str, rows: pl.LazyFrame, metadata: Metadata | None = None) -> int:
+        """One commit that replaces every row, streamed. Returns the version; earlier ones stay readable."""
+        with _explained(f"{self.uri(table)}: could not write the new version"):
+            if not self.is_local or not Path(self.uri(table)).exists():
+                self._make_parent(table)
+            rows.sink_delta(
+                self.uri(table),
+                mode="overwrite",
+                delta_write_options={
+                    "schema_mode": "overwrite",
+                    "configuration": _CONFIGURATION,
+                    "commit_properties": _properties(metadata),
+                },
+            )
+            return self.version(table)
+
+    def metadata(self, table: str) -> Metadata:
+        """What the newest commit of ours on this table carried; empty when the table does not exist."""
+        if not self.exists(table):
+            return {}
+        for commit in self._table(table).history():
+            if "moovitamix" in commit:
+                content = json.loads(commit["moovitamix"])
+                return dict(content)
+        return {}
+
+    def _make_parent(self, table: str) -> None:
+        if self.is_local:
+            Path(self.uri(table)).parent.mkdir(parents=True, exist_ok=True)
+
+    def _table(self, table: str, version: int | None = None) -> DeltaTable:
+        if not self.exists(table):
+            raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none")
+        with _explained(f"{self.uri(table)}: could not read version {'newest' if version is None else version}"):
+            return DeltaTable(self.uri(table), version=version)
+
+    def _actions(self, table: str, version: int | None = None) -> pl.DataFrame:
+        return pl.DataFrame(self._table(table, version).get_add_actions(flatten=True))
+
+
+def _properties(metadata: Metadata | None) -> CommitProperties | None:
+    return CommitProperties(custom_metadata={"moovitamix": json.dumps(metadata)}) if metadata else None
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """A full disk, a missing right, a broken file: one message, with what happened to the data."""
+    try:
+        yield
+    except (DeltaError, OSError, pl.exceptions.PolarsError) as error:
+        raise WarehouseError(f"{what}: {_first_line(error)}. What was committed before stays.") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip().rstrip(".")
