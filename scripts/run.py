@@ -1,6 +1,6 @@
 """`make run`: the API on a free loopback port, one `moovitamix run` against it, the end of the API."""
 
-import subprocess  # noqa: S404
+import subprocess
 import sys
 from pathlib import Path
 

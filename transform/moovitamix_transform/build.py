@@ -45,7 +45,9 @@ def build(
     is_full = full_refresh or before is None or bool(changed)
     versions = {name: _source_version(warehouse, name, before) for name in SOURCES}
     if before and not is_full and all(before.tables[name] == versions[name] for name in SOURCES):
-        return BuildResult(before, False, [], ledger.of_history(warehouse, before.tables), count_warnings(warehouse, before))
+        return BuildResult(
+            before, False, [], ledger.of_history(warehouse, before.tables), count_warnings(warehouse, before)
+        )
 
     results = []
     for name, model in models().items():
@@ -65,7 +67,9 @@ def build(
     number = before.build_id + 1 if before else 1
     made = Build(number, run_id, datetime.now(UTC), "polars", is_full, versions)
     builds.publish(warehouse, made, prints)
-    notices = [f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild"] if changed else []
+    notices = (
+        [f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild"] if changed else []
+    )
     return BuildResult(made, True, results, streams, count_warnings(warehouse, made), notices)
 
 

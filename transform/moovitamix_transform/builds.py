@@ -11,12 +11,12 @@ from moovitamix_transform.warehouse import Warehouse
 TABLE = "_meta/builds"
 SCHEMA = pl.Schema(
     {
-        "build_id": pl.Int64,
-        "run_id": pl.String,
+        "build_id": pl.Int64(),
+        "run_id": pl.String(),
         "built_at": pl.Datetime("us", "UTC"),
-        "engine": pl.String,
-        "full_refresh": pl.Boolean,
-        "tables": pl.List(pl.Struct({"table": pl.String, "version": pl.Int64})),
+        "engine": pl.String(),
+        "full_refresh": pl.Boolean(),
+        "tables": pl.List(pl.Struct({"table": pl.String(), "version": pl.Int64()})),
     }
 )
 

@@ -49,7 +49,9 @@ def resolve(warehouse: Warehouse, table: str) -> pl.LazyFrame:
         raise NoSuchTable(f"{table!r}: expected one of {', '.join(found)}")
     entry = found[table]
     if entry.version is None:
-        raise NoSuchTable(f"{table}: expected a built table, but no build is published yet; `moovitamix build` makes one")
+        raise NoSuchTable(
+            f"{table}: expected a built table, but no build is published yet; `moovitamix build` makes one"
+        )
     return warehouse.scan(entry.path, entry.version)
 
 

@@ -1,4 +1,4 @@
-"""What every contract shares: column types, descriptions, how a result is brought to its types and held against them."""
+"""What every contract shares: column types, and how a result is brought to them and held against them."""
 
 from typing import Any
 

@@ -49,9 +49,7 @@ def land(
         return run
 
 
-def build_only(
-    warehouse: Warehouse, progress: RunProgress, *, full_refresh: bool = False
-) -> tuple[Run, BuildResult]:
+def build_only(warehouse: Warehouse, progress: RunProgress, *, full_refresh: bool = False) -> tuple[Run, BuildResult]:
     """The tables of what has landed. Recorded in _meta/runs however it ends."""
     warehouse.open()
     with warehouse.writing(), recorded(warehouse, "build") as run:
@@ -78,9 +76,7 @@ def build_into(
     return result
 
 
-def _sync(
-    warehouse: Warehouse, source: Source, progress: RunProgress, run: Run, full_refresh: frozenset[str]
-) -> None:
+def _sync(warehouse: Warehouse, source: Source, progress: RunProgress, run: Run, full_refresh: frozenset[str]) -> None:
     landing = Landing(warehouse, run.run_id, progress, lambda _: None, full_refresh)
     incremental = {name for name, stream in STREAMS.items() if stream.incremental} - full_refresh
     committed = sources.states(warehouse)

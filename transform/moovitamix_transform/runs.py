@@ -17,30 +17,30 @@ Status = Literal["running", "succeeded", "failed", "interrupted"]
 _INSTANT = pl.Datetime("us", "UTC")
 _STREAM = pl.Struct(
     {
-        "stream": pl.String,
-        "received": pl.Int64,
-        "landed": pl.Int64,
-        "quarantined_lines": pl.Int64,
-        "new": pl.Int64,
-        "landed_total": pl.Int64,
-        "kept": pl.Int64,
-        "superseded": pl.Int64,
-        "quarantined": pl.Int64,
+        "stream": pl.String(),
+        "received": pl.Int64(),
+        "landed": pl.Int64(),
+        "quarantined_lines": pl.Int64(),
+        "new": pl.Int64(),
+        "landed_total": pl.Int64(),
+        "kept": pl.Int64(),
+        "superseded": pl.Int64(),
+        "quarantined": pl.Int64(),
     }
 )
 SCHEMA = pl.Schema(
     {
-        "run_id": pl.String,
-        "kind": pl.String,
+        "run_id": pl.String(),
+        "kind": pl.String(),
         "started_at": _INSTANT,
         "ended_at": _INSTANT,
-        "status": pl.String,
-        "message": pl.String,
-        "build_id": pl.Int64,
-        "version": pl.String,
+        "status": pl.String(),
+        "message": pl.String(),
+        "build_id": pl.Int64(),
+        "version": pl.String(),
         "streams": pl.List(_STREAM),
-        "tables": pl.List(pl.Struct({"table": pl.String, "rows": pl.Int64, "seconds": pl.Float64})),
-        "warnings": pl.List(pl.Struct({"name": pl.String, "table": pl.String, "count": pl.Int64})),
+        "tables": pl.List(pl.Struct({"table": pl.String(), "rows": pl.Int64(), "seconds": pl.Float64()})),
+        "warnings": pl.List(pl.Struct({"name": pl.String(), "table": pl.String(), "count": pl.Int64()})),
     }
 )
 

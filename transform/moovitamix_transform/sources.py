@@ -10,35 +10,35 @@ INSTANT = pl.Datetime("us", "UTC")
 # Grain: one row per landed record. `_airbyte_data` is the record's JSON text, byte for byte.
 RECORDS = pl.Schema(
     {
-        "_airbyte_raw_id": pl.String,
+        "_airbyte_raw_id": pl.String(),
         "_airbyte_extracted_at": INSTANT,
-        "_airbyte_generation_id": pl.Int64,
-        "_run_id": pl.String,
-        "_airbyte_data": pl.String,
+        "_airbyte_generation_id": pl.Int64(),
+        "_run_id": pl.String(),
+        "_airbyte_data": pl.String(),
     }
 )
 
 # Grain: one row per line that is no record of a known stream.
 LINES = pl.Schema(
     {
-        "raw_id": pl.String,
-        "run_id": pl.String,
+        "raw_id": pl.String(),
+        "run_id": pl.String(),
         "received_at": INSTANT,
-        "stream": pl.String,
-        "rule": pl.String,
-        "text": pl.String,
+        "stream": pl.String(),
+        "rule": pl.String(),
+        "text": pl.String(),
     }
 )
 
 # Grain: one row per read of a stream. `completed_at` is null when the read did not come to its end.
 GENERATIONS = pl.Schema(
     {
-        "stream": pl.String,
-        "generation_id": pl.Int64,
-        "run_id": pl.String,
+        "stream": pl.String(),
+        "generation_id": pl.Int64(),
+        "run_id": pl.String(),
         "started_at": INSTANT,
         "completed_at": INSTANT,
-        "unreadable_count": pl.Int64,
+        "unreadable_count": pl.Int64(),
     }
 )
 

@@ -7,7 +7,7 @@ standard library alone, so that it costs no imports.
 import contextlib
 import os
 import signal
-import subprocess  # noqa: S404
+import subprocess
 import sys
 import threading
 
@@ -19,7 +19,10 @@ def main(command: list[str]) -> int:
         signal.signal(ignored, signal.SIG_IGN)
     try:
         child = subprocess.Popen(  # noqa: S603 - the user's own command, no shell
-            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_default_signals  # noqa: PLW1509
+            command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_default_signals,
         )
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")

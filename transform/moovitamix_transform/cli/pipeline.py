@@ -62,7 +62,8 @@ def run(
 
 def land(
     full_refresh: Annotated[
-        str | None, typer.Option(metavar="STREAM", help="This read of an incremental stream is whole: a new generation.")
+        str | None,
+        typer.Option(metavar="STREAM", help="This read of an incremental stream is whole: a new generation."),
     ] = None,
     log_level: LogLevelOption = "INFO",
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,

@@ -21,8 +21,10 @@ FIELDS = (
 
 
 class BaseListenHistory(contracts.Judged):
-    """One row per landed record of listen_history; a value that cannot be read is null (plays: empty), its rule in
-    broken_rules."""
+    """One row per landed record of listen_history.
+
+    A value that cannot be read is null (plays: empty), and its rule is in broken_rules.
+    """
 
     user_id = dy.Int64(nullable=True, description="Who listened.")
     listened_at = contracts.instant("The record's created_at: one instant for the whole list.", nullable=True)

@@ -20,7 +20,10 @@ FIELDS = (
 
 
 class BaseTracks(contracts.Judged):
-    """One row per landed record of tracks; a value that cannot be read is null, its rule in broken_rules."""
+    """One row per landed record of tracks.
+
+    A value that cannot be read is null, and its rule is in broken_rules.
+    """
 
     track_id = dy.Int64(nullable=True, description="The API's id.")
     track_name = contracts.text("The track's name.")

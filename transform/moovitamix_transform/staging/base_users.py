@@ -19,7 +19,10 @@ FIELDS = (
 
 
 class BaseUsers(contracts.Judged):
-    """One row per landed record of users; a value that cannot be read is null, its rule in broken_rules."""
+    """One row per landed record of users.
+
+    A value that cannot be read is null, and its rule is in broken_rules.
+    """
 
     user_id = dy.Int64(nullable=True, description="The API's id.")
     first_name = contracts.text("First name.")

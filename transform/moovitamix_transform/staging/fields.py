@@ -42,9 +42,7 @@ def instant(column: str, name: str) -> Field:
 
 
 def text(column: str, name: str, finish: Callable[[pl.Expr], pl.Expr] = lambda value: value) -> Field:
-    return Field(
-        column, name, readings.text, "a text", finish=lambda value: readings.empty_to_null(finish(value))
-    )
+    return Field(column, name, readings.text, "a text", finish=lambda value: readings.empty_to_null(finish(value)))
 
 
 def read_fields(records: pl.LazyFrame, fields: tuple[Field, ...]) -> pl.LazyFrame:
@@ -59,9 +57,7 @@ def read_fields(records: pl.LazyFrame, fields: tuple[Field, ...]) -> pl.LazyFram
         pl.col("_airbyte_extracted_at").alias("extracted_at"),
         pl.col("_airbyte_generation_id").alias("generation_id"),
         tokens.alias("tokens"),
-    ).with_columns(
-        field.reading(pl.col("tokens").struct.field(field.name)).alias(field.column) for field in fields
-    )
+    ).with_columns(field.reading(pl.col("tokens").struct.field(field.name)).alias(field.column) for field in fields)
     rules = [_broken_rule(field, pl.col("tokens").struct.field(field.name)) for field in fields]
     return typed.select(
         *PROVENANCE,

@@ -35,7 +35,7 @@ def _decode(texts: pl.Series, fields: tuple[str, ...]) -> list[Any]:
 def _token(raw: msgspec.Raw | msgspec.UnsetType) -> str | None:
     if raw is msgspec.UNSET:
         return None
-    token = str(raw, "utf-8")  # type: ignore[call-overload] # a Raw is a buffer, which its type stub leaves out
+    token = str(raw, "utf-8")
     return None if token == "null" else token  # noqa: S105 - a JSON token
 
 

@@ -1,11 +1,13 @@
 """Which of the records with one key counts: newest generation, then updated_at, then extraction, then its text."""
 
+from typing import Any
+
 import narwhals as nw
 
 ORDER = ["generation_id", "updated_at", "extracted_at", "_airbyte_data"]
 
 
-def latest(base: nw.LazyFrame, source: nw.LazyFrame, key: list[str]) -> nw.LazyFrame:
+def latest(base: nw.LazyFrame[Any], source: nw.LazyFrame[Any], key: list[str]) -> nw.LazyFrame[Any]:
     """One row per key: the last good record by ORDER, so that order of arrival and batching never decide.
 
     A record is judged before it competes: one that breaks a rule supersedes nothing.

@@ -70,7 +70,9 @@ def _detail(fields: tuple[Field, ...]) -> pl.Expr:
     detail = pl.lit("")
     for field in fields:
         got = pl.col("tokens").struct.field(field.name).fill_null("null")
-        shown = pl.when(got.str.len_chars() > SHOWN_CHARACTERS).then(got.str.head(SHOWN_CHARACTERS) + "…").otherwise(got)
+        shown = (
+            pl.when(got.str.len_chars() > SHOWN_CHARACTERS).then(got.str.head(SHOWN_CHARACTERS) + "…").otherwise(got)
+        )
         detail = (
             pl.when(pl.col("rule").is_in([f"{field.name}_unreadable", f"{field.name}_null"]))
             .then(pl.lit(f"{field.name}: expected {field.expected}, got ") + shown)

@@ -84,9 +84,7 @@ def _content(token: pl.Expr) -> pl.Expr:
     """A string token's content; escapes are resolved by a JSON reader, for the few tokens that have one."""
     inside = token.str.slice(1, token.str.len_chars() - 2)
     has_escape = _is_string(token) & token.str.contains("\\", literal=True)
-    resolved = (
-        pl.when(has_escape).then(token).map_batches(_unescaped, return_dtype=pl.String, is_elementwise=True)
-    )
+    resolved = pl.when(has_escape).then(token).map_batches(_unescaped, return_dtype=pl.String, is_elementwise=True)
     return pl.when(has_escape).then(resolved).otherwise(inside)
 
 

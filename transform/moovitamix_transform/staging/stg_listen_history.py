@@ -18,9 +18,7 @@ class StgListenHistory(contracts.Contract):
     plays = contracts.plays()
 
 
-def stg_listen_history(
-    base_listen_history: nw.LazyFrame[Any], listen_history: nw.LazyFrame[Any]
-) -> nw.LazyFrame[Any]:
+def stg_listen_history(base_listen_history: nw.LazyFrame[Any], listen_history: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """One row per (user_id, listened_at), latest.
 
     Reads:
