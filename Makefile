@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint lock clean
+.PHONY: help run test test-wheel lint lock clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -26,6 +26,9 @@ run: .venv/.run ## start the API, sync it, build every table, print a summary (a
 
 test: .venv/.dev ## every test that needs Python packages only
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
+	@$(BIN)/python scripts/test_wheel.py
 
 lint: .venv/.dev ## ruff and mypy
 	@$(BIN)/ruff check .
