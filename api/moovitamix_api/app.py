@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from . import access, pace
 from .clock import frozen_clock, real_clock
-from .library.instants import to_microseconds
+from .instants import to_microseconds
 from .live import LiveLibrary
 from .routes import router
 from .schemas import Problem

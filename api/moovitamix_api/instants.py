@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-from .dice import Ints
-
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -20,12 +18,6 @@ def to_microseconds(moment: datetime) -> int:
     """
     offset = moment.utcoffset() or timedelta()
     return (moment.replace(tzinfo=None) - _EPOCH) // _MICROSECOND - offset // _MICROSECOND
-
-
-def to_datetimes(microseconds: Ints) -> list[datetime]:
-    """Datetimes without a zone, as the client's API answers them."""
-    moments: list[datetime] = microseconds.astype("datetime64[us]").tolist()
-    return moments
 
 
 START = to_microseconds(datetime(2026, 1, 1, tzinfo=UTC))

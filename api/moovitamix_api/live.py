@@ -3,9 +3,9 @@
 from typing import Literal, TypeAlias
 
 from .clock import Clock
+from .instants import DAY
 from .library import Library
 from .library.collection import Collection, Row
-from .library.instants import DAY
 
 CollectionName: TypeAlias = Literal["tracks", "users", "listen_history"]
 

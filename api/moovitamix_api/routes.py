@@ -6,8 +6,8 @@ from typing import Annotated, TypeAlias, cast
 from fastapi import APIRouter, Query, Request
 from fastapi_pagination import Page
 
+from .instants import to_microseconds
 from .library.collection import Row
-from .library.instants import to_microseconds
 from .live import CollectionName, LiveLibrary
 from .pagination import Listing, Selection
 from .schemas import ListenHistoryOut, TracksOut, UsersOut

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .library.instants import LAST, to_microseconds
+from .instants import LAST, to_microseconds
 
 
 def _written_out(now: object) -> object:

@@ -1,12 +1,14 @@
 """One collection of the API: its rows in key order, a page of those visible at an instant."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
 
+from moovitamix_api.instants import FOREVER
+
 from .dice import Ints
-from .instants import FOREVER
 from .timeline import Timeline
 
 Row = dict[str, object]
@@ -42,3 +44,9 @@ class Collection:
             self._updated_at <= (FOREVER if until is None else until)
         )
         return Timeline(self._from, self._until, np.flatnonzero(inside).astype(np.int32))
+
+
+def to_datetimes(microseconds: Ints) -> list[datetime]:
+    """Datetimes without a zone, as the client's API answers them, from microseconds since 1970."""
+    moments: list[datetime] = microseconds.astype("datetime64[us]").tolist()
+    return moments

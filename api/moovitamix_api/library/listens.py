@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from moovitamix_api.instants import DAY, FIRST, FOREVER, START, YEAR
+
 from .charts import Charts
-from .collection import Collection, Row
+from .collection import Collection, Row, to_datetimes
 from .dice import Dice, Ints, remainders
-from .instants import DAY, FIRST, FOREVER, START, YEAR, to_datetimes
 from .users import Users
 
 _DAYS_TO_DOUBLE = 100  # 1 % of the number at START is added a day

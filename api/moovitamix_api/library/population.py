@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from moovitamix_api.instants import DAY, FIRST, FOREVER, START, YEAR
+
 from .dice import Bools, Dice, Ints, remainders
 from .ids import Ids
-from .instants import DAY, FIRST, FOREVER, START, YEAR
 
 _DAYS_TO_DOUBLE = 2000  # 0.05 % of the size joins a day
 _DAYS_BETWEEN_CHANGES = 500  # 0.15 % of the size changes a day: the imported quarter never does
@@ -94,7 +95,7 @@ class Population:
         """One member in each of `size` equal parts of the two years before START, then one in each interval."""
         bits = self._dice["join"].roll(self.number)
         before = FIRST + self.number * self._width + remainders(bits, self._width)
-        before[:1] = FIRST  # so that someone was there from the first instant on
+        before[:1] = FIRST + 1  # so that someone was there from the first instant on
         after = START + 1 + (self.number - self.size) * self._interval
         after += remainders(bits, self._interval)
         return np.where(self.number < self.size, before, after)

@@ -6,8 +6,9 @@ blocks whose rows appeared or vanished in between are counted anew, so a live li
 
 import numpy as np
 
+from moovitamix_api.instants import FOREVER
+
 from .dice import Bools, Ints
-from .instants import FOREVER
 
 _BLOCK = 1024
 
@@ -16,7 +17,7 @@ class Timeline:
     """Rows in key order, row i visible in [visible_from[i], visible_until[i]).
 
     Args:
-        visible_from, visible_until: microseconds since 1970
+        visible_from, visible_until: microseconds since 1970; from <= until
         positions: the rows to consider, ascending; all of them when None
     """
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from .collection import Collection, Row
+from .collection import Collection, Row, to_datetimes
 from .dice import Dice, Ints
-from .instants import to_datetimes
 from .pools import GENRES, Pools
 from .population import Population
 

@@ -1,8 +1,7 @@
 """The users: their names, their addresses, the genre they like best."""
 
-from .collection import Collection, Row
+from .collection import Collection, Row, to_datetimes
 from .dice import Dice, Ints
-from .instants import to_datetimes
 from .pools import GENDERS, GENRES, MAIL_HOSTS, Pools
 from .population import Population
 
