@@ -17,7 +17,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -55,6 +55,7 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     ResponseAction,
 )
 from airbyte_cdk.sources.types import Config, Record, StreamSlice
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 # ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -266,23 +267,32 @@ class PageErrorHandler(DefaultErrorHandler):
         self.max_time = RATE_LIMIT_TRIES * MAX_WAIT_SECONDS
 
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
-        answer = response_or_exception
-        if isinstance(answer, requests.Response) and answer.ok:
+        if isinstance(response_or_exception, requests.Response):
+            where = f"GET {response_or_exception.url}: "
+            resolution = self._judge_response(response_or_exception)
+        else:  # the exception knows its URL, unless it is about a body that broke off
+            request = getattr(response_or_exception, "request", None)
+            where = f"GET {request.url}: " if request is not None else ""
+            resolution = self._judge_exception(response_or_exception)
+        if resolution.error_message:  # an API may repeat the key in its error
+            resolution = replace(resolution, error_message=filter_secrets(where + resolution.error_message))
+        return resolution
+
+    def _judge_response(self, response: requests.Response) -> ErrorResolution:
+        if response.ok:
             try:
-                read_page(answer)
+                read_page(response)
             except NotAPageError as error:
-                message = f"GET {answer.url}: {error}. Check that api_url points at a MooVitamix API."
+                message = f"{error}. Check that api_url points at a MooVitamix API."
                 return ErrorResolution(ResponseAction.RETRY, FailureType.system_error, message)
             return SUCCESS_RESOLUTION
-        if isinstance(answer, requests.Response):
-            known = super().interpret_response(answer)
-            got = f"HTTP {answer.status_code} with {_start_of(answer)}"
-            message = f"GET {answer.url}: expected a page of records, got {got}. {known.error_message}"
-            return ErrorResolution(known.response_action, known.failure_type, message)
-        url = getattr(getattr(answer, "request", None), "url", None)  # absent when the body broke off
-        message = f"GET {url}: " if url else ""
-        message += f"expected a page of records, got {type(answer).__name__}: {answer}. "
-        if isinstance(answer, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        known = super().interpret_response(response)
+        got = f"HTTP {response.status_code} with {_start_of(response)}"
+        return replace(known, error_message=f"expected a page of records, got {got}. {known.error_message}")
+
+    def _judge_exception(self, error: Exception | None) -> ErrorResolution:
+        message = f"expected a page of records, got {type(error).__name__}: {error}. "
+        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
             return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, message + "Check api_url.")
         message += "Check that the API is running and that api_url is its address."
         return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, message)
@@ -534,6 +544,8 @@ class PagesAheadRetriever(Retriever):
         except AirbyteTracedException as error:
             if error.message and error.message.startswith("expected"):
                 error.message = f"{self.name}, page {number}: {error.message}"
+            if error.internal_message:  # the CDK quotes the API's answer there and prints it as it is
+                error.internal_message = filter_secrets(error.internal_message)
             raise
         if response is None:
             raise RuntimeError(f"{self.name}: expected a response for page {number}, got None from the requester")

@@ -2,12 +2,13 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import ceil
 from pathlib import Path
@@ -19,7 +20,12 @@ import pytest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the CDK marks classes of its own as experimental, once, when they are imported
-    from airbyte_cdk.models import AirbyteStateMessage, AirbyteStateMessageSerializer, TraceType
+    from airbyte_cdk.models import (
+        AirbyteStateMessage,
+        AirbyteStateMessageSerializer,
+        ConfiguredAirbyteCatalog,
+        TraceType,
+    )
     from airbyte_cdk.test import entrypoint_wrapper
     from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
     from airbyte_cdk.test.models import ConnectorTestScenario
@@ -35,6 +41,9 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     at: float  # time.monotonic()
+
+    def under(self, stream: str) -> "Request":
+        return replace(self, stream=stream)
 
 
 @dataclass(frozen=True)
@@ -208,17 +217,69 @@ class Sync:
 Read = Callable[..., Sync]
 
 
+@pytest.fixture(scope="session")
+def every_stream(source_module: ModuleType) -> ConfiguredAirbyteCatalog:
+    return source_module.every_stream()
+
+
 @pytest.fixture
-def read(source_module: ModuleType, components: ModuleType, api: FakeApi) -> Read:
+def read(
+    source_module: ModuleType, components: ModuleType, api: FakeApi, every_stream: ConfiguredAirbyteCatalog
+) -> Read:
     """Reads streams of `api`, every one incrementally that can be, as `main.py read` does."""
 
     def read_streams(*streams: str, state: list[dict[str, Any]] | None = None, **config: object) -> Sync:
         configuration = {"api_url": api.url, **config}
-        catalog = source_module.every_stream()
-        catalog.streams = [stream for stream in catalog.streams if stream.stream.name in (streams or STREAMS)]
+        catalog = ConfiguredAirbyteCatalog(
+            streams=[stream for stream in every_stream.streams if stream.stream.name in (streams or STREAMS)]
+        )
         states: list[AirbyteStateMessage] = [AirbyteStateMessageSerializer.load(item) for item in state or []]
         source = source_module.SourceMoovitamix(configuration, catalog, states)
         allow_any = ConnectorTestScenario().expected_outcome
         return Sync(entrypoint_wrapper.read(source, configuration, catalog, states, expected_outcome=allow_any))
 
     return read_streams
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a process of the connector left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [message[kind.lower()] for message in self.messages if message["type"] == kind.upper()]
+
+    def rows(self, stream: str) -> list[dict[str, Any]]:
+        return [record["data"] for record in self.of("record") if record["stream"] == stream]
+
+    def errors(self) -> list[dict[str, Any]]:
+        return [trace["error"] for trace in self.of("trace") if trace["type"] == "ERROR"]
+
+
+@pytest.fixture
+def source(tmp_path: Path, api: FakeApi) -> Callable[..., Run]:
+    """`python main.py COMMAND …` as a process in an empty directory. Files given as objects are written as JSON."""
+
+    def run(command: str, *flags: str, **files: object) -> Run:
+        arguments = [sys.executable, str(CONNECTOR / "main.py"), command, *flags]
+        if command in ("check", "discover", "read"):
+            files.setdefault("config", {"api_url": api.url})
+        for name, content in files.items():
+            path = tmp_path / f"{name}.json"
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+            arguments += [f"--{name}", str(path)]
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir(exist_ok=True)
+        done = subprocess.run(  # noqa: S603 (the connector itself)
+            arguments, cwd=elsewhere, capture_output=True, text=True, timeout=60, check=False
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -1,19 +1,13 @@
 """`python main.py spec|check|discover|read …`: the Airbyte source that manifest.yaml and components.py describe."""
 
+import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
-
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import components
-
-# The name under which the manifest, and the official base image, address the components.
-sys.modules["source_declarative_manifest.components"] = components
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
@@ -28,8 +22,23 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-Read = TypeVar("Read")
+HERE = Path(__file__).resolve().parent
 EVERY_STREAM = "every stream"
+Read = TypeVar("Read")
+
+
+def _load_components() -> ModuleType:
+    """components.py under the name by which the manifest, and the official base image, address it."""
+    spec = importlib.util.spec_from_file_location("source_declarative_manifest.components", HERE / "components.py")
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{HERE}: expected components.py beside main.py, got no module from it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+components = _load_components()
 
 
 class SourceMoovitamix(YamlDeclarativeSource):
@@ -45,25 +54,30 @@ class SourceMoovitamix(YamlDeclarativeSource):
         super().__init__(
             str(HERE / "manifest.yaml"), catalog=catalog, config=config, state=state, config_path=config_path
         )
-        self._prepared_catalog, self._prepared_state = catalog, state or []
+        self.prepared_catalog, self.prepared_state = catalog, state or []
 
     def read_catalog(self, catalog_path: str) -> ConfiguredAirbyteCatalog | None:
-        return self._prepared_catalog
+        return self.prepared_catalog
 
     def read_state(self, state_path: str) -> list[AirbyteStateMessage]:
-        return self._prepared_state
+        return self.prepared_state
 
 
 def run(args: list[str]) -> None:
-    """Reads the files named by `args`, then hands over to the CDK. A file it cannot use ends in a TRACE error."""
+    """Hands over to the CDK; an error on the way there ends in a TRACE message too."""
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
+    launch(*prepare(args))
+
+
+def prepare(args: list[str]) -> tuple[SourceMoovitamix, list[str]]:
+    """The source with the contents of the files named by `args`, and `args` as the CDK wants them."""
     if args[:1] == ["read"] and not any(arg.split("=")[0] == "--catalog" for arg in args):
         args = [*args, "--catalog", EVERY_STREAM]
     parsed = AirbyteEntrypoint.parse_args(args)
     config_path, catalog_path = getattr(parsed, "config", None), getattr(parsed, "catalog", None)
     state_path = getattr(parsed, "state", None)
 
-    config = _read("--config", config_path, "a JSON object", SourceMoovitamix.read_config)
+    config = _read("--config", config_path, "an object", YamlDeclarativeSource.read_config)
     if catalog_path == EVERY_STREAM:
         catalog: ConfiguredAirbyteCatalog | None = every_stream()
     else:
@@ -71,7 +85,7 @@ def run(args: list[str]) -> None:
     state = _read("--state", state_path, "a list of states", YamlDeclarativeSource.read_state)
     if catalog and state:
         state = without_full_refresh(state, catalog)
-    launch(SourceMoovitamix(config, catalog, state, config_path), args)
+    return SourceMoovitamix(config, catalog, state, config_path), args
 
 
 def every_stream() -> ConfiguredAirbyteCatalog:
