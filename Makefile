@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-wheel lint lock clean
+.PHONY: help run test test-wheel lint docs bench lock clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -35,10 +35,21 @@ lint: .venv/.dev ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+bench: .venv/.dev bench/.venv/.done ## the connector beside its peers; writes bench/RESULTS.md
+	@$(BIN)/python bench/read.py
+
+bench/.venv/.done: bench/requirements.lock
+	@test -x bench/.venv/bin/python || $(PYTHON) -m venv bench/.venv
+	@bench/.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@touch $@
+
+docs: .venv/.dev ## write the outputs in the README anew
+	@$(BIN)/python scripts/readme.py write
+
 lock: .venv/.dev ## write the lock files anew from pyproject.toml
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment, the warehouse and every cache
-	rm -rf .venv warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv bench/.venv warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
