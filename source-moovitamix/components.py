@@ -149,9 +149,11 @@ class Walk:
         """The walk once `page` is read; None at the end of the collection."""
         if page.total is None:  # nothing to count with: the first page without rows is the end
             return Walk(page=self.page + 1) if page.items else None
-        slid = max(0, (self.total or 0) - page.total)
-        seen = max(0, self.seen - slid)
-        island = (max(0, self.island[0] - slid), max(0, self.island[1] - slid))
+        change = page.total - (page.total if self.total is None else self.total)
+        removed, added = max(0, -change), max(0, change)
+        seen = max(0, self.seen - removed)
+        # What is certain of an island: rows of the gap before it may be pushed into it, rows behind it may slide there.
+        island = (self.island[0] + added, self.island[1] - removed)
         start = (page.number - 1) * page.size
         end = start + len(page.items)
         if start > seen:  # rows slid onto earlier pages: this page is kept, the gap before it is read next
@@ -159,7 +161,8 @@ class Walk:
         else:
             seen = max(seen, end)
             if island[0] <= seen:
-                seen, island = max(seen, island[1]), (0, 0)
+                seen = max(seen, island[1])
+                island = (0, 0)
         if seen >= page.total:
             return None
         following = seen // page.size + 1
@@ -242,9 +245,11 @@ def retry_after(answer: requests.Response | Exception | None) -> float | None:
         return None
     value = answer.headers.get("Retry-After", "").strip()
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         pass
+    else:
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:

@@ -1,0 +1,76 @@
+"""Pace and Retry-After: when the next request may leave."""
+
+from email.utils import formatdate
+
+import pytest
+import requests
+
+
+@pytest.fixture
+def answer():
+    def with_headers(status, **headers):
+        response = requests.Response()
+        response.status_code = status
+        response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+        return response
+
+    return with_headers
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("0", 0), ("7", 7), ("1.5", 1.5), ("-3", 0), ("", None), ("soon", None), ("99 Foo 2026", None), ("nan", None)],
+)
+def test_retry_after_in_seconds(components, answer, value, seconds):
+    assert components.retry_after(answer(429, Retry_After=value)) == seconds
+
+
+def test_retry_after_as_a_date_is_the_time_until_then(components, answer, clock):
+    assert components.retry_after(answer(503, Retry_After=formatdate(clock.now + 30, usegmt=True))) == 30
+
+
+def test_retry_after_as_a_date_that_has_passed_is_no_wait(components, answer, clock):
+    assert components.retry_after(answer(429, Retry_After=formatdate(clock.now - 30, usegmt=True))) == 0
+
+
+def test_retry_after_means_nothing_on_other_answers(components, answer):
+    assert components.retry_after(answer(200, Retry_After="30")) is None
+    assert components.retry_after(requests.ConnectionError()) is None
+
+
+def test_a_pace_never_refused_lets_every_request_through_at_once(components, clock):
+    pace = components.Pace()
+
+    for _ in range(5):
+        pace.wait()
+
+    assert clock.slept == []
+
+
+def test_after_a_refusal_the_first_request_waits_and_the_next_ones_follow_one_by_one(components, clock):
+    pace = components.Pace()
+    pace.refused(10)
+
+    pace.wait()
+    pace.wait()
+    pace.wait()
+
+    assert clock.slept == pytest.approx([10, 0.05, 0.05])
+
+
+def test_each_refusal_doubles_the_gap_and_pages_close_it_again(components, clock):
+    pace = components.Pace()
+    for _ in range(3):
+        pace.refused(0)
+    for _ in range(20):
+        pace.answered()
+
+    pace.wait()
+    pace.wait()
+
+    assert clock.slept == []
+
+
+def test_streams_of_one_api_share_a_pace_and_apis_do_not(components):
+    assert components.pace_of("http://a") is components.pace_of("http://a")
+    assert components.pace_of("http://a") is not components.pace_of("http://b")

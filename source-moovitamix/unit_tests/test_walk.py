@@ -1,0 +1,127 @@
+"""Walk: which page comes next, on collections small enough to follow by hand and on many that are not."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@pytest.fixture(scope="module")
+def pages(source_module):
+    return source_module.components
+
+
+def walk_over(pages, rows, size, change):
+    """Reads `rows` one page after the other; `change(rows)` gives what is there before the next request."""
+    walk, seen, asked = pages.Walk(), [], []
+    while walk is not None:
+        number = walk.page
+        items = [{"id": row} for row in rows[(number - 1) * size : number * size]]
+        asked.append(number)
+        seen += [item["id"] for item in items]
+        walk = walk.after(pages.Page(items, len(rows), number, size))
+        rows = change(rows)
+        assert len(asked) < 1000, "the walk does not end"
+    return seen, asked, rows
+
+
+def test_an_undisturbed_walk_asks_for_each_page_once(pages):
+    seen, asked, _ = walk_over(pages, list(range(10)), 3, lambda rows: rows)
+
+    assert seen == list(range(10))
+    assert asked == [1, 2, 3, 4]
+
+
+def test_the_last_page_may_be_full(pages):
+    assert walk_over(pages, list(range(9)), 3, lambda rows: rows)[1] == [1, 2, 3]
+
+
+def test_an_empty_collection_takes_one_request(pages):
+    assert walk_over(pages, [], 3, lambda rows: rows)[1] == [1]
+
+
+def test_after_one_removed_row_the_page_before_is_read_again_and_the_page_read_meanwhile_is_not(pages):
+    """0 1 2 | 3 4 5 | 6 7 8, then 0 goes: 1 2 3 | 4 5 6 | 7 8. Page 2 gives 4 5 6; 3 is on page 1 now."""
+    removals = iter([[1, 2, 3, 4, 5, 6, 7, 8]])
+
+    seen, asked, _ = walk_over(pages, list(range(9)), 3, lambda rows: next(removals, rows))
+
+    assert asked == [1, 2, 1, 3]
+    assert set(seen) == set(range(9))
+
+
+def test_a_page_fetched_before_rows_were_added_is_judged_by_its_own_total(pages):
+    """Pages fetched ahead of time come out of order: page 2 knows 12 rows, page 3, fetched earlier, 9 rows."""
+    three = pages.Walk(page=3, total=12, seen=6)
+
+    following = three.after(pages.Page([{"id": i} for i in (6, 7, 8)], 9, 3, 3))
+
+    assert following.page == 2, "three rows may lie between"
+
+
+def test_pages_of_another_size_than_asked_for_are_counted_in_theirs(pages):
+    following = pages.Walk().after(pages.Page([{"id": i} for i in range(50)], 120, 1, 50))
+
+    assert (following.page, following.seen) == (2, 50)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    count=st.integers(0, 60),
+    size=st.integers(1, 7),
+    removals=st.lists(st.integers(0, 4), max_size=40),
+    additions=st.lists(st.integers(0, 3), max_size=40),
+    seed=st.integers(0, 2**32),
+)
+def test_every_row_that_lives_throughout_is_seen_whatever_is_removed_or_added(
+    source_module, count, size, removals, additions, seed
+):
+    """Between two requests rows are removed or added, not both: an equal number of each cannot be seen in `total`."""
+    chance = random.Random(seed)
+    steps = [(-n if chance.random() < 0.6 else m) for n, m in zip(removals, additions, strict=False)]
+    plan = iter(steps)
+    gone = set()
+
+    def change(rows):
+        step = next(plan, 0)
+        rows = list(rows)
+        for _ in range(min(-step, len(rows))):
+            gone.add(rows.pop(chance.randrange(len(rows))))
+        for _ in range(step):
+            rows.insert(chance.randint(0, len(rows)), ("new", chance.random()))
+        return rows
+
+    original = list(range(count))
+    seen, _, _ = walk_over(source_module.components, original, size, change)
+
+    assert set(original) - gone <= set(seen)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    count=st.integers(0, 60),
+    size=st.integers(1, 7),
+    removals=st.lists(st.integers(0, 3), min_size=1, max_size=40),
+    seed=st.integers(0, 2**32),
+)
+def test_every_row_that_lives_throughout_is_seen_though_pages_come_out_of_order(
+    source_module, count, size, removals, seed
+):
+    """With requests in flight ahead, a page may be older or newer than the one before it."""
+    chance = random.Random(seed)
+    history = [list(range(count))]
+    for removed in removals:
+        rows = list(history[-1])
+        for _ in range(min(removed, len(rows))):
+            rows.pop(chance.randrange(len(rows)))
+        history.append(rows)
+    steps = iter(range(1, 1000))
+
+    def change(_):
+        moment = next(steps) + chance.randint(-4, 4)
+        return history[min(max(moment, 0), len(history) - 1)]
+
+    seen, _, _ = walk_over(source_module.components, history[0], size, change)
+
+    assert set(history[-1]) <= set(seen)
