@@ -51,6 +51,7 @@ def start_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     yield start
     for process in started:
         process.terminate()
+    for process in started:
         process.communicate(timeout=20)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from moovitamix_api.command import settings_from
 
 COMMAND = [sys.executable, "-m", "moovitamix_api"]
 
@@ -90,18 +91,24 @@ def test_a_signal_while_the_library_is_built_ends_it_as_cleanly(tmp_path: Path):
         pytest.param(["blue"], "expected flags only, got a value without one", id="no_flag"),
     ],
 )
-def test_a_bad_value_is_refused_with_one_line_that_names_it(flags: list[str], message: str):
-    done = run(*flags)
+def test_a_bad_value_is_refused_with_one_line_that_names_it(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as exit_:
+        settings_from(flags)
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"moovitamix-api: {message}. Nothing was started; see --help.\n"
+    assert exit_.value.code == 2
+    assert capsys.readouterr() == ("", f"moovitamix-api: {message}. Nothing was started; see --help.\n")
 
 
-def test_a_bad_variable_is_named_as_a_variable():
+def test_a_bad_variable_is_named_as_a_variable_and_ends_the_process_with_2():
     done = run(MOOVITAMIX_API_PORT="http")
 
-    assert done.returncode == 2
-    assert "--port (variable MOOVITAMIX_API_PORT): expected an integer from 0 to 65535, got 'http'" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "moovitamix-api: --port (variable MOOVITAMIX_API_PORT): expected an integer from 0 to 65535, got 'http'. "
+        "Nothing was started; see --help.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,11 +116,11 @@ def test_a_bad_variable_is_named_as_a_variable():
     [["--api-key", "sesame", "--port", "x"], ["--api-kye", "sesame"], ["--api-kye=sesame"]],
     ids=["beside_a_bad_flag", "behind_a_misspelt_flag", "in_a_misspelt_flag"],
 )
-def test_the_api_key_is_never_printed(flags: list[str]):
-    done = run(*flags)
+def test_the_api_key_is_never_printed(flags: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        settings_from(flags)
 
-    assert done.returncode == 2
-    assert "sesame" not in done.stdout + done.stderr
+    assert "sesame" not in "".join(capsys.readouterr())
 
 
 def test_a_port_in_use_is_told(api_url: str):

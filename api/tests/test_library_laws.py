@@ -20,7 +20,7 @@ library = lru_cache(Library)
 
 
 def everything(stream: str, now: int, *, seed: int, **window: int) -> list[Row]:
-    return getattr(library(seed, 40, 120, HORIZON), stream).page(now, 0, 10**9, **window)[1]
+    return getattr(library(seed, 15, 40, HORIZON), stream).page(now, 0, 10**9, **window)[1]
 
 
 def key(row: Row) -> tuple[Any, ...]:
@@ -33,7 +33,7 @@ def key(row: Row) -> tuple[Any, ...]:
 def test_the_rows_depend_on_seed_size_listens_and_now_alone(
     stream: str, seed: int, now: int, asked_before: list[int], ahead: int
 ):
-    just_built = getattr(Library(seed, 40, 120, now + ahead), stream)
+    just_built = getattr(Library(seed, 15, 40, now + ahead), stream)
 
     for instant in asked_before:
         everything(stream, instant, seed=seed)
@@ -42,7 +42,7 @@ def test_the_rows_depend_on_seed_size_listens_and_now_alone(
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, now=INSTANTS)
 def test_keys_are_unique_and_in_order(stream: str, seed: int, now: int):
     keys = [key(row) for row in everything(stream, now, seed=seed)]
@@ -51,18 +51,18 @@ def test_keys_are_unique_and_in_order(stream: str, seed: int, now: int):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, now=INSTANTS, offset=st.integers(0, 400), limit=st.integers(1, 100))
 def test_a_page_is_a_slice_of_everything(stream: str, seed: int, now: int, offset: int, limit: int):
     rows = everything(stream, now, seed=seed)
 
-    page = getattr(library(seed, 40, 120, HORIZON), stream).page(now, offset, limit)
+    page = getattr(library(seed, 15, 40, HORIZON), stream).page(now, offset, limit)
 
     assert page == (len(rows), rows[offset : offset + limit])
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, now=INSTANTS, since=INSTANTS, until=INSTANTS)
 def test_a_window_is_a_filter_of_everything(stream: str, seed: int, now: int, since: int, until: int):
     expected = [
@@ -72,14 +72,14 @@ def test_a_window_is_a_filter_of_everything(stream: str, seed: int, now: int, si
     assert everything(stream, now, seed=seed, since=since, until=until) == expected
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, now=INSTANTS)
 def test_no_listen_was_updated_before_it_was_created_or_after_now(seed: int, now: int):
     for row in everything("listen_history", now, seed=seed):
         assert to_microseconds(row["created_at"]) <= to_microseconds(row["updated_at"]) <= now
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=SEEDS, now=INSTANTS)
 def test_a_listen_becomes_visible_exactly_at_its_updated_at(seed: int, now: int):
     for row in everything("listen_history", now, seed=seed)[::7]:
@@ -89,7 +89,7 @@ def test_a_listen_becomes_visible_exactly_at_its_updated_at(seed: int, now: int)
         assert row not in everything("listen_history", instant - 1, seed=seed)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, instants=st.lists(INSTANTS, min_size=2, max_size=6).map(sorted))
 def test_listens_never_vanish(seed: int, instants: list[int]):
     keys = [{key(row) for row in everything("listen_history", now, seed=seed)} for now in instants]
@@ -97,7 +97,7 @@ def test_listens_never_vanish(seed: int, instants: list[int]):
     assert all(earlier <= later for earlier, later in pairwise(keys))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, instants=st.lists(INSTANTS, min_size=1, max_size=6).map(sorted))
 def test_incremental_reads_together_are_the_full_content(seed: int, instants: list[int]):
     read: dict[tuple[Any, ...], Row] = {}
@@ -113,7 +113,7 @@ def test_incremental_reads_together_are_the_full_content(seed: int, instants: li
 
 
 @pytest.mark.parametrize("stream", ["tracks", "users"])
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, now=INSTANTS)
 def test_tracks_and_users_say_nothing_of_the_future(stream: str, seed: int, now: int):
     for row in everything(stream, now, seed=seed):
