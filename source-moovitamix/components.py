@@ -21,6 +21,7 @@ from dataclasses import InitVar, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
+from operator import itemgetter
 from threading import Lock
 from typing import Any, NamedTuple, Optional
 from urllib.parse import parse_qs, urlsplit
@@ -318,7 +319,9 @@ class PageErrorHandler(DefaultErrorHandler):
         elif wait is not None and wait > longest:
             end = f"It asks to wait {wait:.0f} s, longer than {longest} s: run the read again later."
         else:
-            return min(2.0 ** (attempt_count - 1), longest) if rate_limited and wait is None else wait
+            if wait is None and rate_limited:
+                wait = min(2.0 ** (attempt_count - 1), longest)
+            return None if wait is None else max(wait - 1, 0.001)  # the CDK adds a second, and takes 0 for None
         raise AirbyteTracedException(
             message=f"{resolution.error_message} {end}",
             failure_type=resolution.failure_type or FailureType.system_error,
@@ -330,13 +333,14 @@ class Pace:
 
     After a 429 no request leaves before `Retry-After` has passed, and those that waited leave one by one: let go at
     once, they would all be refused again. The gap between them doubles with each refusal, and shrinks with each page.
+    The refusals of requests in flight together count once.
     """
 
-    FIRST_GAP, LARGEST_GAP = 0.05, 5.0
+    FIRST_GAP, LARGEST_GAP, SHRINK = 0.05, 5.0, 0.98
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._opens_at = 0.0  # time.monotonic()
+        self._opens_at = self._closed_until = 0.0  # time.monotonic()
         self._gap = 0.0
 
     def wait(self) -> None:
@@ -351,12 +355,17 @@ class Pace:
 
     def refused(self, seconds: float) -> None:
         with self._lock:
-            self._opens_at = max(self._opens_at, time.monotonic() + seconds)
-            self._gap = min(max(self.FIRST_GAP, self._gap * 2), self.LARGEST_GAP)
+            now = time.monotonic()
+            if now >= self._closed_until:
+                self._gap = min(max(self.FIRST_GAP, self._gap * 2), self.LARGEST_GAP)
+            self._closed_until = max(self._closed_until, now + seconds)
+            self._opens_at = max(self._opens_at, self._closed_until)
 
     def answered(self) -> None:
         with self._lock:
-            self._gap = self._gap * 0.9 if self._gap > self.FIRST_GAP else 0.0
+            self._gap *= self.SHRINK
+            if self._gap < self.FIRST_GAP / 2:
+                self._gap = 0.0
 
 
 _PACES: dict[str, Pace] = {}
@@ -422,6 +431,20 @@ class HashedSlice(StreamSlice):
         return known
 
 
+class Window:
+    """What a slice covers, and the slices that say whether a record counts for the state: it is made of `covered`."""
+
+    def __init__(self, stream_slice: StreamSlice) -> None:
+        self.covered = HashedSlice(
+            partition=stream_slice.partition,
+            cursor_slice=stream_slice.cursor_slice,
+            extra_fields=stream_slice.extra_fields,
+        )
+        self.uncounted = HashedSlice(partition={}, cursor_slice={})
+        bounds = [stream_slice.get(bound) for bound in ("start_time", "end_time")]
+        self.start, self.end = (parse_moment(bound) if bound else None for bound in bounds)
+
+
 @dataclass
 class Tally:
     """What one read of a stream has done so far; printed in one line when it ends."""
@@ -471,6 +494,9 @@ class PagesAheadRetriever(Retriever):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self._key = [self.primary_key] if isinstance(self.primary_key, str) else list(self.primary_key or [])
+        if not self._key:
+            raise ValueError(f"{self.name}: expected a primary_key in the manifest, got {self.primary_key!r}")
+        self._key_of = itemgetter(*self._key)
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
@@ -489,6 +515,7 @@ class PagesAheadRetriever(Retriever):
 
     def _read(self, stream_slice: StreamSlice, tally: Tally) -> Iterator[StreamData]:
         hashes = array("q")  # of the keys of all rows: 8 bytes a row, looked at only when `total` fell
+        window = Window(stream_slice)
         ahead = setting(self.config, "pages_ahead", PAGES_AHEAD)
         with RequestsAhead(partial(self._fetch, stream_slice), ahead) as requests_ahead:
             for _ in range(PASSES):
@@ -497,10 +524,10 @@ class PagesAheadRetriever(Retriever):
                     tally.count(page)
                     if tally.pages == 1 and page.total is not None:
                         yield self._estimate(page.total)
-                    hashes.extend(self._hash(item) for item in page.items)
+                    hashes.extend(self._hashes(page.items))
                     last = page.total or 0
                     largest = max(largest, last)
-                    yield from self._records(page, stream_slice, tally)
+                    yield from self._records(page, window, tally)
                 # A `total` that never fell, or as many rows as were ever announced: none can be missing. Otherwise
                 # rows were removed while we read; they may never have been seen, or a late `total` has hidden others.
                 if last >= largest or len(set(hashes)) >= largest:
@@ -556,30 +583,24 @@ class PagesAheadRetriever(Retriever):
             raise RuntimeError(f"{self.name}: expected a response for page {number}, got None from the requester")
         return response
 
-    def _records(self, page: Page, stream_slice: StreamSlice, tally: Tally) -> Iterator[Record]:
-        covered = HashedSlice(
-            partition=stream_slice.partition,
-            cursor_slice=stream_slice.cursor_slice,
-            extra_fields=stream_slice.extra_fields,
-        )
-        if not self.cursor_field or not stream_slice.get("start_time"):
+    def _records(self, page: Page, window: Window, tally: Tally) -> Iterator[Record]:
+        if not self.cursor_field or window.start is None or window.end is None:
             for item in page.items:
-                yield Record(data=item, stream_name=self.name, associated_slice=covered)
+                yield Record(data=item, stream_name=self.name, associated_slice=window.covered)
             return
-        uncounted = HashedSlice(partition={}, cursor_slice={})  # the state is made of the records of the slice alone
-        start, end = parse_moment(stream_slice["start_time"]), parse_moment(stream_slice["end_time"])
         for item in page.items:
             moment = self._moment_of(item)
-            if moment is not None and moment < start:
+            if moment is not None and moment < window.start:
                 tally.filtered_out += 1
                 continue
-            counted = moment is None or moment <= end  # without a moment no cursor can tell: emitted every time
+            counted = moment is None or moment <= window.end  # without a moment no cursor can tell: emitted every time
             if counted and moment is not None and moment.utcoffset() and self.cursor is not None:
                 # The CDK would write 12:00+02:00 into the state as 12:00 UTC, two hours too late.
                 utc = {self.cursor_field: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")}
-                self.cursor.observe(Record(data=utc, stream_name=self.name, associated_slice=covered))
+                self.cursor.observe(Record(data=utc, stream_name=self.name, associated_slice=window.covered))
                 counted = False
-            yield Record(data=item, stream_name=self.name, associated_slice=covered if counted else uncounted)
+            associated = window.covered if counted else window.uncounted
+            yield Record(data=item, stream_name=self.name, associated_slice=associated)
 
     def _moment_of(self, item: Mapping[str, Any]) -> datetime | None:
         value = item.get(self.cursor_field)
@@ -597,11 +618,18 @@ class PagesAheadRetriever(Retriever):
                 failure_type=FailureType.system_error,
             ) from error
 
-    def _hash(self, item: Mapping[str, Any]) -> int:
+    def _hashes(self, items: list[dict[str, Any]]) -> list[int]:
         try:
-            return hash(tuple(item.get(name) for name in self._key))
-        except TypeError:  # a list or an object where a key should be
-            return hash(orjson.dumps(item))
+            return list(map(hash, map(self._key_of, items)))
+        except (KeyError, TypeError):  # a part of a key is missing, or is a list or an object
+            return [self._hash(item) for item in items]
+
+    def _hash(self, item: Mapping[str, Any]) -> int:
+        parts = tuple(item.get(name) for name in self._key)
+        try:
+            return hash(parts if len(parts) > 1 else parts[0])
+        except TypeError:
+            return hash(orjson.dumps(parts))
 
     def _estimate(self, total: int) -> AirbyteMessage:
         estimate = AirbyteEstimateTraceMessage(name=self.name, type=EstimateType.STREAM, row_estimate=total)

@@ -142,8 +142,7 @@ def test_a_429_without_retry_after_waits_longer_each_time(api, read, reply, cloc
     sync = read("tracks", pages_ahead=0)
 
     assert len(sync.rows("tracks")) == 250
-    waits = [seconds for seconds in clock.slept if seconds >= 1]
-    assert waits == [2, 3, 5, 9], "1, 2, 4, 8 seconds, and one that the CDK adds"
+    assert [round(seconds) for seconds in clock.slept if seconds >= 1] == [1, 2, 4, 8]
 
 
 def test_a_retry_after_beyond_the_longest_wait_is_a_typed_error_at_once(api, read, reply, clock):
@@ -161,7 +160,7 @@ def test_a_503_with_retry_after_waits_that_long(api, read, reply, clock):
 
     read("tracks", pages_ahead=0)
 
-    assert clock.slept[0] == 8, "7 seconds, and one that the CDK adds"
+    assert clock.slept[0] == 7
 
 
 def test_an_api_that_refuses_connections_is_a_transient_error_that_names_its_url(api, read, clock):

@@ -58,11 +58,24 @@ def test_after_a_refusal_the_first_request_waits_and_the_next_ones_follow_one_by
     assert clock.slept == pytest.approx([10, 0.05, 0.05])
 
 
-def test_each_refusal_doubles_the_gap_and_pages_close_it_again(components, clock):
+def test_refusals_of_requests_in_flight_together_count_once_and_later_ones_double_the_gap(components, clock):
     pace = components.Pace()
-    for _ in range(3):
-        pace.refused(0)
-    for _ in range(20):
+    for _ in range(24):
+        pace.refused(10)
+    clock.now += 10
+    pace.refused(10)
+    clock.now += 10
+
+    pace.wait()
+    pace.wait()
+
+    assert clock.slept == pytest.approx([0.1])
+
+
+def test_pages_close_the_gap_again(components, clock):
+    pace = components.Pace()
+    pace.refused(0)
+    for _ in range(40):
         pace.answered()
 
     pace.wait()
