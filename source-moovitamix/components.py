@@ -208,6 +208,8 @@ class EnvelopePagination(PaginationStrategy):
         last_page_size: int,
         last_record: Record | None,
         last_page_token_value: Any | None = None,  # noqa: ANN401 (the interface's type)
+        page_size_override: int | None = None,
+        stream_slice: StreamSlice | None = None,
     ) -> PageToken | None:
         """Decides by the body alone: `last_page_size` counts rows after the connector's filter, never stop on it."""
         page = read_page(response)
@@ -343,7 +345,8 @@ class Pace:
         self._opens_at = self._closed_until = 0.0  # time.monotonic()
         self._gap = 0.0
 
-    def wait(self) -> None:
+    def wait(self, longest: float) -> None:
+        """Returns when the request may leave; raises when that is more than `longest` seconds away."""
         while True:
             with self._lock:
                 pause = self._opens_at - time.monotonic()
@@ -351,6 +354,14 @@ class Pace:
                     if self._gap:
                         self._opens_at = time.monotonic() + self._gap
                     return
+            if pause > longest:
+                raise AirbyteTracedException(
+                    message=(
+                        f"The API refused a request (HTTP 429): expected to be let in within {longest} s, got a "
+                        f"Retry-After with {pause:.0f} s left. Run the read again later."
+                    ),
+                    failure_type=FailureType.transient_error,
+                )
             time.sleep(pause)
 
     def refused(self, seconds: float) -> None:
@@ -391,6 +402,7 @@ class PacedApiKey(DeclarativeAuthenticator):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self._pace = pace_of(str(self.config.get("api_url")))
+        self._longest_wait = setting(self.config, "max_wait_seconds", MAX_WAIT_SECONDS)
 
     @property
     def auth_header(self) -> str:
@@ -401,14 +413,13 @@ class PacedApiKey(DeclarativeAuthenticator):
         return self.config.get("api_key") or ""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        self._pace.wait()
+        self._pace.wait(self._longest_wait)
         super().__call__(request)
         return request
 
     def update_from_response(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         if response.status_code == 429:
-            longest = setting(self.config, "max_wait_seconds", MAX_WAIT_SECONDS)
-            self._pace.refused(min(retry_after(response) or 0.0, longest))
+            self._pace.refused(max(1.0, retry_after(response) or 0.0))
         elif response.ok:
             self._pace.answered()
 
@@ -421,8 +432,6 @@ PASSES = 3
 
 class HashedSlice(StreamSlice):
     """A slice hashed once: the cursor hashes a record's slice, by way of a JSON dump, for every record it observes."""
-
-    __eq__ = StreamSlice.__eq__
 
     def __hash__(self) -> int:
         known = self.__dict__.get("_hash")

@@ -98,10 +98,11 @@ def test_an_answer_that_retrying_cannot_mend_fails_at_once(api, read, reply, sta
 @pytest.mark.parametrize("form", ["seconds", "http_date"])
 def test_after_a_429_no_request_leaves_before_retry_after_has_passed(api, read, reply, clock, form):
     api.rows["tracks"] = [{"id": i} for i in range(2000)]
+    api.rows["users"] = [{"id": i} for i in range(2000)]
     refused_at = []
 
     def refuse_once(request):
-        if request.page == 9 and not refused_at:
+        if request.stream == "tracks" and request.page == 9 and not refused_at:
             refused_at.append(request.at)
             later = "30" if form == "seconds" else formatdate(clock.now + 30, usegmt=True)
             return reply({"detail": "slow down"}, 429, {"Retry-After": later})
@@ -109,11 +110,12 @@ def test_after_a_429_no_request_leaves_before_retry_after_has_passed(api, read, 
 
     api.fault = refuse_once
 
-    sync = read("tracks", num_workers=2)
+    sync = read("tracks", "users")
 
     assert sync.rows("tracks") == api.rows["tracks"]
-    in_flight = [request for request in api.requests if refused_at[0] < request.at < refused_at[0] + 29]
-    assert in_flight == []
+    assert sync.rows("users") == api.rows["users"]
+    early = [request for request in api.requests if refused_at[0] < request.at < refused_at[0] + 29]
+    assert early == []
     assert max(request.at for request in api.requests) >= refused_at[0] + 29
 
 
@@ -145,14 +147,16 @@ def test_a_429_without_retry_after_waits_longer_each_time(api, read, reply, cloc
     assert [round(seconds) for seconds in clock.slept if seconds >= 1] == [1, 2, 4, 8]
 
 
-def test_a_retry_after_beyond_the_longest_wait_is_a_typed_error_at_once(api, read, reply, clock):
-    api.fault = faulty(api, 2, reply({}, 429, {"Retry-After": "86400"}))
+def test_a_retry_after_beyond_the_longest_wait_is_a_typed_error_of_every_stream_at_once(api, read, reply, clock):
+    api.rows["users"] = [{"id": i} for i in range(2000)]
+    api.fault = lambda request: reply({}, 429, {"Retry-After": "86400"}) if request.page == 2 else None
 
-    sync = read("tracks", pages_ahead=0)
+    sync = read("tracks", "users", pages_ahead=0)
 
-    assert sync.errors[0].failure_type.value == "transient_error"
-    assert "It asks to wait 86400 s, longer than 600 s" in sync.errors[0].message
-    assert clock.slept == []
+    assert [sync.statuses(stream)[-1] for stream in ("tracks", "users")] == ["INCOMPLETE", "INCOMPLETE"]
+    assert {error.failure_type.value for error in sync.errors[:2]} == {"transient_error"}
+    assert any("It asks to wait 86400 s, longer than 600 s" in error.message for error in sync.errors)
+    assert max(clock.slept, default=0) < 1
 
 
 def test_a_503_with_retry_after_waits_that_long(api, read, reply, clock):

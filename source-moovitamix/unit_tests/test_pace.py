@@ -4,6 +4,7 @@ from email.utils import formatdate
 
 import pytest
 import requests
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_a_pace_never_refused_lets_every_request_through_at_once(components, clo
     pace = components.Pace()
 
     for _ in range(5):
-        pace.wait()
+        pace.wait(600)
 
     assert clock.slept == []
 
@@ -51,9 +52,9 @@ def test_after_a_refusal_the_first_request_waits_and_the_next_ones_follow_one_by
     pace = components.Pace()
     pace.refused(10)
 
-    pace.wait()
-    pace.wait()
-    pace.wait()
+    pace.wait(600)
+    pace.wait(600)
+    pace.wait(600)
 
     assert clock.slept == pytest.approx([10, 0.05, 0.05])
 
@@ -66,20 +67,32 @@ def test_refusals_of_requests_in_flight_together_count_once_and_later_ones_doubl
     pace.refused(10)
     clock.now += 10
 
-    pace.wait()
-    pace.wait()
+    pace.wait(600)
+    pace.wait(600)
 
     assert clock.slept == pytest.approx([0.1])
 
 
+def test_a_pause_longer_than_allowed_is_an_error_at_once(components, clock):
+    pace = components.Pace()
+    pace.refused(86400)
+
+    with pytest.raises(AirbyteTracedException) as caught:
+        pace.wait(600)
+
+    assert "expected to be let in within 600 s, got a Retry-After with 86400 s left" in caught.value.message
+    assert clock.slept == []
+
+
 def test_pages_close_the_gap_again(components, clock):
     pace = components.Pace()
-    pace.refused(0)
+    pace.refused(1)
+    clock.now += 1
     for _ in range(40):
         pace.answered()
 
-    pace.wait()
-    pace.wait()
+    pace.wait(600)
+    pace.wait(600)
 
     assert clock.slept == []
 
