@@ -6,9 +6,10 @@ from pydantic import BaseModel
 
 from . import access, pace
 from .clock import frozen_clock, real_clock
-from .instants import to_microseconds
-from .live import LiveLibrary
+from .instants import START, to_microseconds
+from .live import LiveLibrary, Pages
 from .routes import router
+from .scenarios.worlds import RestartedLibrary, moving_clock, skewed_clock
 from .schemas import Problem
 from .settings import Settings
 
@@ -32,11 +33,13 @@ def create_app(settings: Settings) -> FastAPI:
     async def health() -> Health:
         return Health()
 
-    if settings.api_key:
-        guard = Depends(access.requires(settings.api_key))
-        app.include_router(router, dependencies=[guard], responses={401: {"model": Problem}})
-    else:
-        app.include_router(router)
+    guard = [Depends(access.requires(settings.api_key))] if settings.api_key else []
+    refusals = {401: settings.api_key, 429: settings.rate_limit}
+    app.include_router(
+        router,
+        dependencies=guard,
+        responses={status: {"model": Problem} for status, setting in refusals.items() if setting},
+    )
     # Middleware runs in the reverse order: a refused request is refused at once.
     if settings.latency_ms:
         app.add_middleware(pace.Latency, latency_ms=settings.latency_ms)
@@ -45,6 +48,18 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _live(settings: Settings) -> LiveLibrary:
-    clock = real_clock if settings.now is None else frozen_clock(to_microseconds(settings.now))
-    return LiveLibrary(settings.seed, settings.size, settings.listens, clock, is_frozen=settings.now is not None)
+def _live(settings: Settings) -> Pages:
+    now, scenario = settings.now, settings.disturbance
+    clock = real_clock if now is None else frozen_clock(to_microseconds(now))
+    is_frozen = now is not None
+    if scenario and scenario.has("moving"):
+        clock, is_frozen = moving_clock(START if now is None else clock(), scenario.seed), False
+    if scenario and scenario.has("skewed"):
+        clock = skewed_clock(clock, scenario.seed)
+
+    def library(seed: int) -> LiveLibrary:
+        return LiveLibrary(seed, settings.size, settings.listens, clock, is_frozen=is_frozen)
+
+    if scenario and scenario.has("restart"):
+        return RestartedLibrary(library(settings.seed), library(settings.seed + 1_000_003), scenario.seed)
+    return library(settings.seed)

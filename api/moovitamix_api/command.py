@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from .scenarios import SCENARIOS
 from .settings import Settings
 
 _PROGRAM = "moovitamix-api"
@@ -19,12 +20,16 @@ examples:
   moovitamix-api --port 0             on a free port; the first line on stdout is the URL
   moovitamix-api --listens 1000000    a long history
   moovitamix-api --now 2026-03-01     as on that day; then --now 2026-03-02 shows what a day brings
+  moovitamix-api --scenario flaky:7   fails now and then, in the same way each time it is started
   MOOVITAMIX_API_API_KEY=… moovitamix-api --rate-limit 5    a key, out of sight of `ps`
 """
 
 
 def settings_from(arguments: Sequence[str]) -> Settings:
-    """The settings for these arguments; on a bad one, a message on stderr and exit code 2."""
+    """The settings for these arguments; on a bad one, a message on stderr and exit code 2.
+
+    With `--scenario list` the scenarios are listed instead, exit code 0.
+    """
     parsed, unknown = _parser().parse_known_args(arguments)
     if unknown:
         # Only its name: what follows a misspelt --api-key is a secret.
@@ -32,9 +37,13 @@ def settings_from(arguments: Sequence[str]) -> Settings:
         _refuse([f"{name}: no such flag" for name in names] or ["expected flags only, got a value without one"])
     given = vars(parsed)
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         _refuse([_message(problem["loc"][0], problem["input"], given) for problem in error.errors()])
+    if settings.scenario == "list":
+        print("\n".join(f"{name:<10} {line}" for name, line in SCENARIOS.items()))  # noqa: T201 - asked for
+        sys.exit(0)
+    return settings
 
 
 def _parser() -> argparse.ArgumentParser:

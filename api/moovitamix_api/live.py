@@ -1,6 +1,6 @@
 """The library as of now: built as far ahead as the clock will get, and built on when it got there."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from .clock import Clock
 from .instants import DAY
@@ -10,6 +10,15 @@ from .library.collection import Collection, Row
 CollectionName: TypeAlias = Literal["tracks", "users", "listen_history"]
 
 _AHEAD = 30 * DAY
+
+
+class Pages(Protocol):
+    """Whatever has pages of the three collections."""
+
+    def page(
+        self, name: CollectionName, offset: int, limit: int, since: int | None, until: int | None
+    ) -> tuple[int, list[Row]]:
+        """(total, rows): see `Collection.page`."""
 
 
 class LiveLibrary:

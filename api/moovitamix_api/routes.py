@@ -8,7 +8,7 @@ from fastapi_pagination import Page
 
 from .instants import to_microseconds
 from .library.collection import Row
-from .live import CollectionName, LiveLibrary
+from .live import CollectionName, Pages
 from .pagination import Listing, Selection
 from .schemas import ListenHistoryOut, TracksOut, UsersOut
 
@@ -38,7 +38,7 @@ async def get_listen_history(request: Request, selection: Selected) -> Page[Row]
 
 
 def _page(request: Request, selection: Selection, name: CollectionName, listing: object) -> Page[Row]:
-    live: LiveLibrary = request.app.state.live
+    live: Pages = request.app.state.live
     total, rows = live.page(
         name,
         offset=selection.size * (selection.page - 1),

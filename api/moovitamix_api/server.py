@@ -6,6 +6,7 @@ import sys
 import uvicorn
 
 from .app import create_app
+from .scenarios.disturb import disturbed
 from .settings import Settings
 
 
@@ -26,7 +27,7 @@ def serve(settings: Settings) -> None:
     # Taken before the library is built: a port in use is told at once.
     with _listen(settings.host, settings.port) as listener:
         config = uvicorn.Config(
-            create_app(settings),
+            disturbed(create_app(settings), settings.disturbance),
             access_log=False,
             log_config=None,  # uvicorn's own prints to stdout; without it, warnings and errors reach stderr
             timeout_keep_alive=75,  # a reader that works on a page for longer than uvicorn's 5 s keeps its connection

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .instants import LAST, to_microseconds
+from .scenarios import SCENARIOS, Scenario
 
 
 def _written_out(now: object) -> object:
@@ -20,6 +21,12 @@ def _within_reach(now: datetime) -> datetime:
     if to_microseconds(now) > LAST:
         raise ValueError("later than the library grows")
     return now
+
+
+def _known(scenario: str) -> str:
+    if scenario != "list":
+        Scenario.parse(scenario)
+    return scenario
 
 
 class Settings(BaseSettings):
@@ -78,6 +85,11 @@ class Settings(BaseSettings):
         title="an integer from 0 to 600000",
         description="milliseconds to wait before each answer",
     )
+    scenario: Annotated[str, AfterValidator(_known)] | None = Field(
+        None,
+        title=f"list, or one of {', '.join(SCENARIOS)}, with :SEED (an integer) if wanted",
+        description="NAME[:SEED]: misbehave in this way, the same for the same seed (default 0); list: what there is",
+    )
 
     @field_validator("listens")
     @classmethod
@@ -85,3 +97,8 @@ class Settings(BaseSettings):
         if listens and info.data.get("size") == 0:
             raise ValueError("nobody is there to listen")
         return listens
+
+    @property
+    def disturbance(self) -> Scenario | None:
+        """The scenario, read."""
+        return None if self.scenario in (None, "list") else Scenario.parse(str(self.scenario))

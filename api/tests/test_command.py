@@ -87,6 +87,12 @@ def test_a_signal_while_the_library_is_built_ends_it_as_cleanly(tmp_path: Path):
         pytest.param(["--api-key", ""], "--api-key: expected at least one character, got none", id="api_key"),
         pytest.param(["--rate-limit", "0"], "--rate-limit: expected an integer from 1 to 1000000, got '0'", id="limit"),
         pytest.param(["--latency-ms", "1.5"], "--latency-ms: expected an integer from 0 to 600000, got '1.5'", id="ms"),
+        pytest.param(
+            ["--scenario", "calm"],
+            "--scenario: expected list, or one of throttled, flaky, html, moving, skewed, nulls, restart, mixed, "
+            "with :SEED (an integer) if wanted, got 'calm'",
+            id="scenario",
+        ),
         pytest.param(["--colour", "blue"], "--colour: no such flag", id="unknown_flag"),
         pytest.param(["blue"], "expected flags only, got a value without one", id="no_flag"),
     ],
@@ -136,7 +142,18 @@ def test_help_names_every_flag_and_shows_examples():
     done = run("--help")
 
     assert done.returncode == 0
-    flags = {"--host", "--port", "--seed", "--size", "--listens", "--now", "--api-key", "--rate-limit", "--latency-ms"}
+    flags = {
+        "--host",
+        "--port",
+        "--seed",
+        "--size",
+        "--listens",
+        "--now",
+        "--api-key",
+        "--rate-limit",
+        "--latency-ms",
+        "--scenario",
+    }
     assert flags <= set(re.findall(r"--[a-z-]+", done.stdout))
     assert "moovitamix-api --listens 1000000" in done.stdout
 
