@@ -4,6 +4,7 @@ from email.utils import formatdate
 
 import pytest
 import requests
+from airbyte_cdk.sources.streams.http.requests_native_auth.protocols import ResponseAwareAuthenticator
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 
@@ -100,3 +101,20 @@ def test_pages_close_the_gap_again(components, clock):
 def test_streams_of_one_api_share_a_pace_and_apis_do_not(components):
     assert components.pace_of("http://a") is components.pace_of("http://a")
     assert components.pace_of("http://a") is not components.pace_of("http://b")
+
+
+def test_a_request_of_one_stream_waits_for_the_refusal_of_another(components, answer, clock):
+    config = {"api_url": "http://a", "api_key": "key"}
+    tracks, users = (components.PacedApiKey(config=config, parameters={}) for _ in range(2))
+    tracks.update_from_response(requests.PreparedRequest(), answer(429, Retry_After="30"))
+
+    request = requests.Request("GET", "http://a/users", auth=users).prepare()
+
+    assert clock.slept == [30]
+    assert request.headers["X-API-Key"] == "key"
+
+
+def test_the_http_client_knows_the_authenticator_as_one_that_wants_to_see_answers(components):
+    authenticator = components.PacedApiKey(config={"api_url": "http://a"}, parameters={})
+
+    assert isinstance(authenticator, ResponseAwareAuthenticator)
