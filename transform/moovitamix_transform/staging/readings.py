@@ -3,16 +3,16 @@
 import msgspec
 import polars as pl
 
+from moovitamix_transform.staging.json_fields import as_token
+
 _ONLY_DIGITS = r"^-?[0-9]+$"
-_INSTANT = (
-    r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:[0-5]\d(?:\.\d{1,6})?)"
-    r"(?:Z|([+-])([01]\d|2[0-3]):?([0-5]\d))?$"
-)
+_OFFSET = r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?"
+_INSTANT = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]{{2}}:[0-9]{{2}}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|{_OFFSET})?$"
 _PLAIN_ITEMS = r"^\[\s*(?:-?[0-9]+\s*(?:,\s*-?[0-9]+\s*)*)?\]$"
 _FIRST_INSTANT = pl.datetime(1, 1, 1, time_unit="us", time_zone="UTC")
 _LAST_INSTANT = pl.datetime(9999, 12, 31, 23, 59, 59, 999_999, time_unit="us", time_zone="UTC")
+_LAST_SECOND = 2**31 - 1
 PLAYS = pl.List(pl.Struct({"track_id": pl.Int64, "position": pl.Int32}))
-_INT64 = range(-(2**63), 2**63)
 
 
 def integer(token: pl.Expr) -> pl.Expr:
@@ -31,13 +31,16 @@ def instant(token: pl.Expr) -> pl.Expr:
     """datetime[us, UTC]: an ISO date, `T` or a space, a time with seconds and at most six fraction digits, an
     optional `Z` or offset. Without a zone it is UTC, as the API's are. Years 1 to 9999."""
     content = pl.when(_is_string(token)).then(_content(token))
-    part = content.str.extract_groups(_INSTANT)
-    local = pl.concat_str(part.struct[0], pl.lit("T"), part.struct[1]).str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False
+    shaped = pl.when(content.str.contains(_INSTANT)).then(content)
+    local = (
+        shaped.str.replace(rf"(?:Z|{_OFFSET})$", "")
+        .str.replace(" ", "T", literal=True)
+        .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
     )
-    minutes = part.struct[3].cast(pl.Int64) * 60 + part.struct[4].cast(pl.Int64)
-    offset = pl.when(part.struct[2] == "-").then(-minutes).otherwise(minutes).fill_null(0)
-    utc = local.dt.replace_time_zone("UTC") - pl.duration(minutes=offset)
+    offset = shaped.str.extract(rf"({_OFFSET})$").str.replace(":", "", literal=True)
+    hours, minutes = (offset.str.slice(at, 2).cast(pl.Int64, strict=False).fill_null(0) for at in (1, 3))
+    sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
+    utc = local.dt.replace_time_zone("UTC") - pl.duration(minutes=sign * (hours * 60 + minutes))
     return pl.when(utc.is_between(_FIRST_INSTANT, _LAST_INSTANT)).then(utc)
 
 
@@ -46,8 +49,9 @@ def duration_seconds(token: pl.Expr) -> pl.Expr:
     content = pl.when(_is_string(token)).then(_content(token))
     part = content.str.extract_groups(r"^([0-9]+):([0-5][0-9])$")
     minutes, seconds = part.struct[0].cast(pl.Int64, strict=False), part.struct[1].cast(pl.Int64)
-    fits = minutes <= (2**31 - 1) // 60 - 1
-    return pl.when(fits).then(minutes * 60 + seconds).cast(pl.Int32)
+    # The product is judged only where it cannot have wrapped around.
+    total = pl.when(minutes <= _LAST_SECOND).then(minutes * 60 + seconds)
+    return pl.when(total <= _LAST_SECOND).then(total).cast(pl.Int32)
 
 
 def plays(token: pl.Expr) -> pl.Expr:
@@ -56,18 +60,21 @@ def plays(token: pl.Expr) -> pl.Expr:
     is_plain = token.str.contains(_PLAIN_ITEMS)
     inside = pl.when(is_plain).then(token.str.replace_all(r"[\[\]\s]", ""))
     plain = pl.when(inside == "").then(pl.lit([], dtype=pl.List(pl.String))).otherwise(inside.str.split(","))
-    plain_ids = plain.list.eval(pl.element().cast(pl.Int64, strict=False))
-    mixed_ids = (
+    mixed = (
         pl.when(token.str.starts_with("[") & ~is_plain)
         .then(token)
-        .map_batches(_mixed_items, return_dtype=pl.List(pl.Int64), is_elementwise=True)
+        .map_batches(_elements, return_dtype=pl.List(pl.String), is_elementwise=True)
     )
-    ids = pl.when(is_plain).then(plain_ids).otherwise(mixed_ids)
+    ids = (
+        pl.when(is_plain)
+        .then(plain.cast(pl.List(pl.Int64), strict=False))
+        .otherwise(mixed.list.eval(integer(pl.element())))
+    )
     readable = pl.when(ids.list.eval(pl.element().is_null()).list.any() == False).then(ids)  # noqa: E712
     return readable.list.eval(
         pl.struct(
             pl.element().alias("track_id"),
-            pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias("position"),
+            pl.element().cum_count().cast(pl.Int32).alias("position"),
         )
     )
 
@@ -81,28 +88,12 @@ def _is_string(token: pl.Expr) -> pl.Expr:
 
 
 def _content(token: pl.Expr) -> pl.Expr:
-    """A string token's content; escapes are resolved by a JSON reader, for the few tokens that have one."""
-    inside = token.str.slice(1, token.str.len_chars() - 2)
-    has_escape = _is_string(token) & token.str.contains("\\", literal=True)
-    resolved = pl.when(has_escape).then(token).map_batches(_unescaped, return_dtype=pl.String, is_elementwise=True)
-    return pl.when(has_escape).then(resolved).otherwise(inside)
+    """What is between a string token's quotes; its escapes are resolved already."""
+    return token.str.slice(1, token.str.len_chars() - 2)
 
 
-def _unescaped(tokens: pl.Series) -> pl.Series:
-    values = [None if token is None else msgspec.json.decode(token, type=str) for token in tokens]
-    return pl.Series(tokens.name, values, pl.String)
-
-
-def _mixed_items(tokens: pl.Series) -> pl.Series:
-    return pl.Series(tokens.name, [None if token is None else _item_ids(token) for token in tokens], pl.List(pl.Int64))
-
-
-def _item_ids(token: str) -> list[int | None]:
-    """The elements that are integers or strings of digits; null for each other one."""
-    ids: list[int | None] = []
-    for raw in msgspec.json.decode(token, type=list[msgspec.Raw]):
-        element = bytes(raw)
-        digits = msgspec.json.decode(element, type=str).strip() if element.startswith(b'"') else element.decode()
-        is_integer = digits.isascii() and digits.removeprefix("-").isdecimal()
-        ids.append(number if is_integer and (number := int(digits)) in _INT64 else None)
-    return ids
+def _elements(arrays: pl.Series) -> pl.Series:
+    """The token of each element of JSON arrays."""
+    decoder = msgspec.json.Decoder(list[msgspec.Raw])
+    elements = [None if array is None else [as_token(raw) for raw in decoder.decode(array)] for array in arrays]
+    return pl.Series(arrays.name, elements, pl.List(pl.String))
