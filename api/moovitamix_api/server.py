@@ -10,33 +10,27 @@ from .scenarios.disturb import disturbed
 from .settings import Settings
 
 
-class _AnnouncingServer(uvicorn.Server):
-    """Prints its URL once it accepts connections, so that whoever started it can wait for that line."""
-
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
-        super().__init__(config)
-        self._url = url
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        print(self._url, flush=True)  # noqa: T201 - the promise of the command
-
-
 def serve(settings: Settings) -> None:
     """Serves until a signal ends it; exits with 1 and a message when the address cannot be had."""
     # Taken before the library is built: a port in use is told at once.
-    with _listen(settings.host, settings.port) as listener:
-        config = uvicorn.Config(
-            disturbed(create_app(settings), settings.disturbance),
-            access_log=False,
-            log_config=None,  # uvicorn's own prints to stdout; without it, warnings and errors reach stderr
-            timeout_keep_alive=75,  # a reader that works on a page for longer than uvicorn's 5 s keeps its connection
-            timeout_graceful_shutdown=3,
-        )
-        _AnnouncingServer(config, _url(listener)).run(sockets=[listener])
+    with listen(settings.host, settings.port) as listener:
+        server_for(settings, listener).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def server_for(settings: Settings, listener: socket.socket) -> uvicorn.Server:
+    """A server that prints its URL as soon as it accepts connections, so that its starter can wait for that line."""
+    config = uvicorn.Config(
+        disturbed(create_app(settings), settings.disturbance),
+        access_log=False,
+        log_config=None,  # uvicorn's own prints to stdout; without it, warnings and errors reach stderr
+        timeout_keep_alive=75,  # a reader that works on a page for longer than uvicorn's 5 s keeps its connection
+        timeout_graceful_shutdown=3,
+    )
+    return _AnnouncingServer(config, url_of(listener))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; exits with 1 and a message when it cannot be had."""
     try:
         found = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
@@ -55,6 +49,17 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """The URL under which a listening socket is reached."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _AnnouncingServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._url, flush=True)  # noqa: T201 - the promise of the command

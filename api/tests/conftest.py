@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from moovitamix_api.command import settings_from
+from moovitamix_api.server import listen, server_for, url_of
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -53,6 +57,24 @@ def start_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         process.terminate()
     for process in started:
         process.communicate(timeout=20)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Serves the API with some flags from a thread, over HTTP as well but a second sooner; gives its URL."""
+    with ExitStack() as served:
+
+        def start(*flags: str) -> str:
+            settings = settings_from(["--port", "0", *flags])
+            listener = served.enter_context(listen(settings.host, settings.port))
+            server = server_for(settings, listener)
+            thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+            thread.start()
+            served.callback(thread.join)
+            served.callback(setattr, server, "should_exit", True)
+            return url_of(listener)  # it listens, so connections wait until the server is up
+
+        yield start
 
 
 @pytest.fixture(scope="session")

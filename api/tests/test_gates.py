@@ -8,8 +8,8 @@ import pytest
 import requests
 
 
-def test_with_a_key_set_only_those_who_send_it_may_read(start_api: Callable[..., object]):
-    url = start_api("--size", "1", "--listens", "1", "--api-key", "clé").url
+def test_with_a_key_set_only_those_who_send_it_may_read(serve: Callable[..., str]):
+    url = serve("--size", "1", "--listens", "1", "--api-key", "clé")
 
     def status(path: str, **headers: str | bytes) -> int:
         return requests.get(f"{url}{path}", headers=headers, timeout=10).status_code
@@ -21,8 +21,8 @@ def test_with_a_key_set_only_those_who_send_it_may_read(start_api: Callable[...,
     assert status("/health") == 200
 
 
-def test_a_refusal_says_what_was_expected_and_not_the_key(start_api: Callable[..., object]):
-    url = start_api("--size", "1", "--listens", "1", MOOVITAMIX_API_API_KEY="sesame").url
+def test_a_refusal_says_what_was_expected_and_not_the_key(serve: Callable[..., str]):
+    url = serve("--size", "1", "--listens", "1", "--api-key", "sesame")
 
     answer = requests.get(f"{url}/tracks", headers={"X-API-Key": "guess"}, timeout=10)
 
@@ -31,8 +31,8 @@ def test_a_refusal_says_what_was_expected_and_not_the_key(start_api: Callable[..
     assert "401" in requests.get(f"{url}/openapi.json", timeout=10).json()["paths"]["/tracks"]["get"]["responses"]
 
 
-def test_above_the_limit_requests_are_refused_until_retry_after_has_passed(start_api: Callable[..., object]):
-    url = start_api("--size", "1", "--listens", "1", "--rate-limit", "3").url
+def test_above_the_limit_requests_are_refused_until_retry_after_has_passed(serve: Callable[..., str]):
+    url = serve("--size", "1", "--listens", "1", "--rate-limit", "3")
 
     answers = [requests.get(f"{url}/tracks", timeout=10) for _ in range(10)]
 
@@ -43,8 +43,8 @@ def test_above_the_limit_requests_are_refused_until_retry_after_has_passed(start
     assert requests.get(f"{url}/tracks", timeout=10).status_code == 200
 
 
-def test_latency_delays_every_answer_but_healths(start_api: Callable[..., object]):
-    url = start_api("--size", "1", "--listens", "1", "--latency-ms", "500").url
+def test_latency_delays_every_answer_but_healths(serve: Callable[..., str]):
+    url = serve("--size", "1", "--listens", "1", "--latency-ms", "500")
 
     seconds = {
         path: requests.get(f"{url}{path}", timeout=10).elapsed.total_seconds() for path in ("/tracks", "/health")
