@@ -1,10 +1,13 @@
 """One line of a connector's stdout → one Airbyte message, or an odd line with the rule it breaks."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import msgspec
+
+from moovitamix_transform.protocol import Message, RecordMessage, State, StateMessage, StreamState
 
 OddRule = Literal["not_json", "not_a_message", "unknown_stream"]
 
@@ -18,92 +21,7 @@ ODD_RULES: dict[OddRule, str] = {
 # emitted_at is milliseconds; Python's datetime, and so every reader of the tables, ends with the year 9999.
 EMITTED_AT_RANGE = (-62_135_596_800_000, 253_402_300_799_999)
 
-
-class Record(msgspec.Struct):
-    stream: str
-    data: msgspec.Raw
-    emitted_at: int
-
-
-class RecordMessage(msgspec.Struct, tag_field="type", tag="RECORD"):
-    record: Record
-
-
-class StreamDescriptor(msgspec.Struct):
-    name: str
-
-
-class StreamState(msgspec.Struct):
-    stream_descriptor: StreamDescriptor
-
-
-class StateStats(msgspec.Struct, rename="camel"):
-    record_count: float | None = None
-
-
-class State(msgspec.Struct):
-    """`type` is absent in the oldest form of a state, which is LEGACY."""
-
-    type: str = "LEGACY"
-    stream: msgspec.Raw = msgspec.Raw(b"null")
-    source_stats: StateStats | None = msgspec.field(default=None, name="sourceStats")
-
-
-class StateMessage(msgspec.Struct, tag_field="type", tag="STATE"):
-    state: State
-
-
-class Log(msgspec.Struct):
-    message: str
-    level: str = "INFO"
-
-
-class LogMessage(msgspec.Struct, tag_field="type", tag="LOG"):
-    log: Log
-
-
-class TraceError(msgspec.Struct):
-    message: str
-    internal_message: str | None = None
-    failure_type: str | None = None
-
-
-class StreamStatus(msgspec.Struct):
-    stream_descriptor: StreamDescriptor
-    status: str
-
-
-class Estimate(msgspec.Struct):
-    name: str
-    row_estimate: int | None = None
-
-
-class Trace(msgspec.Struct):
-    type: str
-    emitted_at: float | None = None
-    error: TraceError | None = None
-    stream_status: StreamStatus | None = None
-    estimate: Estimate | None = None
-
-
-class TraceMessage(msgspec.Struct, tag_field="type", tag="TRACE"):
-    trace: Trace
-
-
-class ControlMessage(msgspec.Struct, tag_field="type", tag="CONTROL"):
-    pass
-
-
-class SpecMessage(msgspec.Struct, tag_field="type", tag="SPEC"):
-    pass
-
-
-class CatalogMessage(msgspec.Struct, tag_field="type", tag="CATALOG"):
-    pass
-
-
-class ConnectionStatusMessage(msgspec.Struct, tag_field="type", tag="CONNECTION_STATUS"):
-    pass
+_BLANKS = b" \t\r"  # JSON's; a form feed is no blank there
 
 
 @dataclass(frozen=True)
@@ -123,46 +41,73 @@ class StateLine:
     state: State
 
 
-# A line that is read to its end and has no consequence: CONTROL, SPEC, CATALOG, CONNECTION_STATUS.
-Message = (
-    RecordMessage
-    | StateMessage
-    | LogMessage
-    | TraceMessage
-    | ControlMessage
-    | SpecMessage
-    | CatalogMessage
-    | ConnectionStatusMessage
-)
+@dataclass(frozen=True)
+class Records:
+    """Consecutive records of one of the streams, as columns: `data` is each record's JSON text."""
+
+    stream: str
+    emitted_at: list[int]
+    data: list[bytes]
+
+
+Entry = Records | Message | OddLine | StateLine
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _state_stream: msgspec.json.Decoder[StreamState] = msgspec.json.Decoder(StreamState)
 
 
-def read_block(block: bytes, streams: Container[str]) -> list[Message | OddLine | StateLine]:
-    """The messages of a block of whole lines, in their order; blank lines are no messages.
+def read_block(block: bytes, streams: Container[str]) -> list[Entry]:
+    """What the lines of a block say, in their order, records of a stream together; blank lines say nothing.
 
     One call for the whole block; only a block with an odd line or a STATE in it is gone through line by line.
     """
+    messages = _decode_at_once(block)
+    if messages is not None:
+        entries = _together(messages)
+        if all(_is_sound(entry, streams) for entry in entries if isinstance(entry, Records)):
+            return entries
+    return _together(read_line(line, streams) for line in block.split(b"\n") if line.strip(_BLANKS))
+
+
+def _decode_at_once(block: bytes) -> list[Message] | None:
+    """None when a line is not exactly one message, or when the line itself is needed, as it is of a STATE."""
     try:
         if not block.isascii():
             block.decode()  # msgspec does not look into raw text
         messages = _decoder.decode_lines(block)
-        if all(_is_plain(message, streams) for message in messages):
-            return list(messages)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
-    return [read_line(line, streams) for line in block.split(b"\n") if line.strip()]
+        return None
+    # It reads `{}{}` as two and an object over two lines as one. No object has `}` before `{`, so when every line
+    # break is between those, and there is a message for each, then no line holds more or less than one.
+    breaks = block.count(b"\n") - block.endswith(b"\n")
+    if breaks != len(messages) - 1 or breaks != block.count(b"}\n{"):
+        return None
+    return None if StateMessage in set(map(type, messages)) else messages
 
 
-def _is_plain(message: Message, streams: Container[str]) -> bool:
-    """The line it came in is not needed any more."""
-    if type(message) is RecordMessage:
-        return message.record.stream in streams and _is_sound(message.record)
-    return type(message) is not StateMessage
+def _together(messages: Iterable[Message | OddLine | StateLine]) -> list[Entry]:
+    entries: list[Entry] = []
+    for stream, group in groupby(messages, _record_stream):
+        if stream is None:
+            entries.extend(group)
+        else:
+            records = [message.record for message in group if isinstance(message, RecordMessage)]
+            # bytes() copies: a raw text would keep its whole block alive
+            data = [bytes(record.data) for record in records]
+            entries.append(Records(stream, [record.emitted_at for record in records], data))
+    return entries
 
 
-def _is_sound(record: Record) -> bool:
-    return bytes(record.data).startswith(b"{") and EMITTED_AT_RANGE[0] <= record.emitted_at <= EMITTED_AT_RANGE[1]
+def _record_stream(message: Message | OddLine | StateLine) -> str | None:
+    return message.record.stream if type(message) is RecordMessage else None
+
+
+def _is_sound(records: Records, streams: Container[str]) -> bool:
+    return (
+        records.stream in streams
+        and EMITTED_AT_RANGE[0] <= min(records.emitted_at)
+        and max(records.emitted_at) <= EMITTED_AT_RANGE[1]
+        and {text[0] for text in records.data} == {ord("{")}
+    )
 
 
 def read_line(line: bytes, streams: Container[str]) -> Message | OddLine | StateLine:
@@ -174,10 +119,11 @@ def read_line(line: bytes, streams: Container[str]) -> Message | OddLine | State
     if type(message) is StateMessage:
         return StateLine(line, message.state)
     if type(message) is RecordMessage:
-        if not _is_sound(message.record):
-            return OddLine("not_a_message", text, message.record.stream)
-        if message.record.stream not in streams:
-            return OddLine("unknown_stream", text, message.record.stream)
+        record = message.record
+        if not _is_sound(Records(record.stream, [record.emitted_at], [bytes(record.data)]), {record.stream}):
+            return OddLine("not_a_message", text, record.stream)
+        if record.stream not in streams:
+            return OddLine("unknown_stream", text, record.stream)
     return message
 
 

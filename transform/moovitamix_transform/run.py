@@ -45,6 +45,7 @@ def land(
         sources.make_missing(warehouse)
         landing = Landing(warehouse, run.run_id, progress, echo, full_refresh)
         landing.read(read_blocks(fd, IDLE_SECONDS))
+        landing.finish()
         _settle(warehouse, run, landing)
         return run
 
@@ -89,8 +90,7 @@ def _sync(warehouse: Warehouse, source: Source, progress: RunProgress, run: Run,
     with connector.started(source, catalog, state, on_stderr) as running:
         landing.read(read_blocks(running.stdout_fd, IDLE_SECONDS))
         failure = running.failure()
-    if failure and not landing.failures:
-        landing.failures.append(mask(failure))
+    landing.finish(mask(failure) if failure else None)
     _settle(warehouse, run, landing)
 
 

@@ -169,10 +169,11 @@ class Warehouse:
         """What the newest commit of ours on this table carried; empty when the table does not exist."""
         if not self.exists(table):
             return {}
-        for commit in self._table(table).history():
-            if "moovitamix" in commit:
-                content = json.loads(commit["moovitamix"])
-                return dict(content)
+        for limit in (1, None):  # nearly always the newest commit has it: a long history is not read for it
+            for commit in self._table(table).history(limit):
+                if "moovitamix" in commit:
+                    content = json.loads(commit["moovitamix"])
+                    return dict(content)
         return {}
 
     def _make_parent(self, table: str) -> None:

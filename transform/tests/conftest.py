@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import polars as pl
 import pytest
 from moovitamix_transform import builds, ledger, runs, sources
-from moovitamix_transform.blocks import IDLE
 from moovitamix_transform.build import BuildResult, build, scan
 from moovitamix_transform.landing import Landing
 from moovitamix_transform.warehouse import Warehouse
@@ -25,11 +24,12 @@ class Pipeline:
 
     def land(self, *batches: list[bytes], full_refresh: frozenset[str] = frozenset()) -> Landing:
         """One read. Each batch is committed before the next one comes."""
-        blocks = [block for batch in batches for block in (b"\n".join(batch) + b"\n", IDLE)]
         with self.warehouse.writing():
             sources.make_missing(self.warehouse)
             landing = Landing(self.warehouse, runs.new_run_id(), _Silent(), self.echoed.append, full_refresh)
-            landing.read(blocks)
+            for batch in batches:
+                landing.read([b"\n".join(batch) + b"\n"])
+            landing.finish()
             ledger.of_run(self.warehouse, landing.run_id, landing.received)
         return landing
 
