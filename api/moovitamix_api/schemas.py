@@ -11,12 +11,12 @@ class TracksOut(BaseModel):
     """One track of the catalogue."""
 
     id: int = Field(description="The track's key.")
-    name: str
+    name: str = Field(description="The track's title; not unique.")
     artist: str = Field(description="Who performs the track.")
     songwriters: str = Field(description="Who wrote it: one name.")
     duration: str = Field(description="minutes:seconds, such as 03:45.", examples=["03:45"])
     genres: str = Field(description="One genre; not from a closed list.")
-    album: str
+    album: str = Field(description="The title of the album it is on.")
     created_at: datetime = Field(description=_CREATED_AT)
     updated_at: datetime = Field(
         description="UTC, without a zone; before created_at for about a quarter of the tracks."
@@ -27,10 +27,10 @@ class UsersOut(BaseModel):
     """One user."""
 
     id: int = Field(description="The user's key.")
-    first_name: str
-    last_name: str
+    first_name: str = Field(description="Given name.")
+    last_name: str = Field(description="Family name.")
     email: str = Field(description="Not unique.")
-    gender: str
+    gender: str = Field(description="A word of the user's choice from the application's list.")
     favorite_genres: str = Field(description="One genre.")
     created_at: datetime = Field(description=_CREATED_AT)
     updated_at: datetime = Field(description="UTC, without a zone; before created_at for about a quarter of the users.")

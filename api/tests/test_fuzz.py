@@ -25,7 +25,7 @@ if not hasattr(many, "more"):
 
 
 @schema.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_is_sent_the_answer_is_a_described_one(case: schemathesis.Case, api_url: str):
     answer = case.call(base_url=api_url, allow_redirects=False)
 

@@ -1,11 +1,16 @@
 """The whole library: three collections that know one another."""
 
+from functools import lru_cache
+
 from .charts import Charts
 from .listens import Listens
 from .pools import Pools
 from .population import Population
 from .tracks import Tracks
 from .users import Users
+
+# Faker takes longer than all the rest of a small library, and a library is built again when its horizon is reached.
+_pools = lru_cache(maxsize=8)(Pools)
 
 
 class Library:
@@ -19,7 +24,7 @@ class Library:
     """
 
     def __init__(self, seed: int, size: int, listens: int, horizon: int) -> None:
-        pools = Pools(seed)
+        pools = _pools(seed)
         tracks = Tracks(seed, pools, Population(seed, "tracks", size, horizon))
         users = Users(seed, pools, Population(seed, "users", size, horizon))
         self.horizon = horizon
