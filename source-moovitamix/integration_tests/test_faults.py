@@ -58,7 +58,7 @@ def test_a_broken_answer_is_asked_for_again(api, read, reply, clock, kind):
     assert clock.slept == [1, 2, 4]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["503", "html", "cut", "no_total", "other_page"])
 def test_an_answer_that_stays_broken_is_a_typed_error_after_five_retries(api, read, reply, clock, kind):
     api.fault = faulty(api, 2, broken_replies(reply)[kind])
 

@@ -46,19 +46,6 @@ def test_check_succeeds_and_probes_one_page_of_each_stream(source, api):
     assert [(request.stream, request.page) for request in api.requests] == [(stream, 1) for stream in STREAMS]
 
 
-def test_check_of_an_api_that_refuses_connections_fails_within_five_seconds(source, api):
-    api.close()
-    started = time.monotonic()
-
-    run = source("check")
-
-    assert time.monotonic() - started < 5
-    assert run.code == 0
-    status = status_of(run)
-    assert status["status"] == "FAILED"
-    assert f"GET {api.url}/tracks?page=1&size=100: expected a page of records, got ConnectionError" in status["message"]
-
-
 def test_discover_names_keys_cursors_and_sync_modes(source):
     [catalog] = source("discover").of("catalog")
 
@@ -72,7 +59,7 @@ def test_discover_names_keys_cursors_and_sync_modes(source):
     ]
 
 
-def test_read_without_a_catalog_reads_all_streams_and_listen_history_incrementally(source, api):
+def test_read_without_a_catalog_reads_all_streams_and_says_how_far_it_is(source, api):
     run = source("read")
 
     assert run.code == 0
@@ -87,19 +74,13 @@ def test_read_without_a_catalog_reads_all_streams_and_listen_history_incremental
     }
     assert sum(s["sourceStats"]["recordCount"] for s in run.of("state")) == 520
 
-
-def test_read_says_how_many_rows_will_come_and_how_many_came(source):
-    run = source("read")
-
     estimates = [trace["estimate"] for trace in run.of("trace") if trace["type"] == "ESTIMATE"]
-    assert sorted(estimates, key=str) == sorted(
-        [
-            {"name": "tracks", "type": "STREAM", "row_estimate": 250},
-            {"name": "users", "type": "STREAM", "row_estimate": 150},
-            {"name": "listen_history", "type": "STREAM", "row_estimate": 120},
-        ],
-        key=str,
-    )
+    assert {estimate["type"] for estimate in estimates} == {"STREAM"}
+    assert {estimate["name"]: estimate["row_estimate"] for estimate in estimates} == {
+        "tracks": 250,
+        "users": 150,
+        "listen_history": 120,
+    }
     about_tracks = [message for message in run.messages if '"tracks"' in json.dumps(message)]
     kinds = [message.get("trace", message)["type"] for message in about_tracks]
     assert kinds.index("ESTIMATE") < kinds.index("RECORD")
@@ -108,17 +89,6 @@ def test_read_says_how_many_rows_will_come_and_how_many_came(source):
         log.startswith("tracks: 250 rows in 3 pages (0 of them read again), 0 rows filtered out, 250 records, ")
         for log in logs
     )
-
-
-def test_read_with_a_catalog_reads_its_streams_alone(source, api):
-    catalog = json.loads((HERE / "configured_catalog.json").read_text())
-    catalog["streams"] = [s for s in catalog["streams"] if s["stream"]["name"] == "users"]
-
-    run = source("read", catalog=catalog)
-
-    assert run.code == 0
-    assert {request.stream for request in api.requests} == {"users"}
-    assert run.rows("users") == api.rows["users"]
 
 
 def test_a_sync_after_a_sync_takes_the_states_of_all_streams(source, api):
@@ -132,14 +102,6 @@ def test_a_sync_after_a_sync_takes_the_states_of_all_streams(source, api):
     assert second.rows("users") == api.rows["users"]
     assert second.of("state")[-1]["type"] == "STREAM"
     assert second.rows("listen_history")[-1]["user_id"] == 500
-
-
-def test_the_abnormal_state_gives_no_listen_and_a_state(source):
-    run = source("read", state=json.loads((HERE / "abnormal_state.json").read_text()))
-
-    assert run.code == 0
-    assert run.rows("listen_history") == []
-    assert "listen_history" in [s["stream"]["stream_descriptor"]["name"] for s in run.of("state")]
 
 
 INVALID_CATALOG = {

@@ -144,3 +144,14 @@ def test_check_fails_when_any_stream_does_not_answer(source_module, components, 
         "&updated_since=1970-01-01T00%3A00%3A00.000000", ""
     )
     assert "Check api_key." in status.message
+
+
+def test_check_of_an_api_that_refuses_connections_fails_after_one_second(source_module, components, api, clock):
+    api.close()
+    config = {"api_url": api.url}
+
+    status = source_module.SourceMoovitamix(config).check(logging.getLogger("airbyte"), config)
+
+    assert status.status.value == "FAILED"
+    assert f"GET {api.url}/tracks?page=1&size=100: expected a page of records, got ConnectionError" in status.message
+    assert clock.slept == [1]
