@@ -10,6 +10,7 @@ from moovitamix_transform import connector
 from moovitamix_transform import run as runner
 from moovitamix_transform.build import BuildResult
 from moovitamix_transform.cli import summary
+from moovitamix_transform.cli.echo import echo_state
 from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
     STRICT_EXIT,
@@ -18,7 +19,7 @@ from moovitamix_transform.cli.options import (
     WarehouseOption,
     consoles,
 )
-from moovitamix_transform.errors import ReadFailed, UsageError
+from moovitamix_transform.errors import UsageError
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.runs import Run
 from moovitamix_transform.streams import STREAMS
@@ -74,7 +75,7 @@ def land(
     streams = _full_refresh(full_refresh, "land")
     progress = RunProgress(consoles().err, log_level)
     with progress.shown():
-        made = runner.land(Warehouse(warehouse), sys.stdin.fileno(), progress, _echo, full_refresh=streams)
+        made = runner.land(Warehouse(warehouse), sys.stdin.fileno(), progress, echo_state, full_refresh=streams)
     summary.print_landing(made, consoles().err)
 
 
@@ -112,13 +113,3 @@ def _full_refresh(value: str | None, command: str) -> frozenset[str]:
     if value not in STREAMS:
         raise UsageError(f"{command} --full-refresh: expected one of {', '.join(STREAMS)}, got {value!r}")
     return frozenset({value})
-
-
-def _echo(line: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(line.rstrip(b"\r") + b"\n")
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise ReadFailed(
-            "stdout: expected a reader for the committed states, got a closed pipe; what was committed stays"
-        ) from None
