@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-import pytest
 import requests
 
 
@@ -34,9 +33,9 @@ def test_a_refusal_says_what_was_expected_and_not_the_key(serve: Callable[..., s
 def test_above_the_limit_requests_are_refused_until_retry_after_has_passed(serve: Callable[..., str]):
     url = serve("--size", "1", "--listens", "1", "--rate-limit", "3")
 
-    answers = [requests.get(f"{url}/tracks", timeout=10) for _ in range(10)]
+    answers = [requests.get(f"{url}/tracks", timeout=10) for _ in range(5)]
 
-    assert Counter(answer.status_code for answer in answers) == {200: 3, 429: 7}
+    assert Counter(answer.status_code for answer in answers) == {200: 3, 429: 2}
     assert answers[-1].json() == {"detail": "expected at most 3 requests a second"}
     assert requests.get(f"{url}/health", timeout=10).status_code == 200
     time.sleep(int(answers[-1].headers["retry-after"]))
@@ -44,11 +43,10 @@ def test_above_the_limit_requests_are_refused_until_retry_after_has_passed(serve
 
 
 def test_latency_delays_every_answer_but_healths(serve: Callable[..., str]):
-    url = serve("--size", "1", "--listens", "1", "--latency-ms", "500")
+    url = serve("--size", "1", "--listens", "1", "--latency-ms", "1000")
 
     seconds = {
         path: requests.get(f"{url}{path}", timeout=10).elapsed.total_seconds() for path in ("/tracks", "/health")
     }
 
-    assert seconds["/tracks"] == pytest.approx(0.75, abs=0.25)
-    assert seconds["/health"] < 0.5
+    assert seconds["/tracks"] >= 1 > seconds["/health"]
