@@ -83,13 +83,11 @@ class Population:
 
         A change changes one field.
         """
-        editions = np.zeros((number.size, fields), dtype=np.int64)
-        rows = np.arange(number.size)
-        for edit in range(1, int(version.max(initial=0)) + 1):
-            field = self._dice["edit"].below(fields, number, edit)
-            done = edit <= version
-            editions[rows[done], field[done]] = edit
-        return editions
+        edits = np.arange(1, int(version.max(initial=0)) + 1)
+        field = self._dice["edit"].below(fields, number[:, None], edits)
+        done = np.where(edits <= version[:, None], edits, 0)
+        last = [np.where(field == each, done, 0).max(axis=1, initial=0) for each in range(fields)]
+        return np.stack(last, axis=1)
 
     def _created_at(self) -> Ints:
         """One member in each of `size` equal parts of the two years before START, then one in each interval."""
