@@ -5,53 +5,97 @@ standard library alone, so that it costs no imports.
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import defaultdict
+from pathlib import Path
 
 GRACE_SECONDS = 2.0
+NOT_STARTED = 127  # as a shell says it
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the lifeline alone ends it
+_ROUNDS = 100
+_DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # Linux: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 
 
 def main(command: list[str]) -> int:
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    _process_control(_ADOPT_ORPHANS, 1)
     try:
         child = subprocess.Popen(  # noqa: S603 - the user's own command, no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=_default_signals,
+            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_the_child
         )
-    except OSError as error:
-        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
-        return 127
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        sys.stderr.write(f"{command[0]}: {reason}\n")
+        return NOT_STARTED
     os.close(1)  # the pipe ends when the command does
     threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     code = child.wait()
-    _signal_group(child, signal.SIGKILL)  # what it left behind
+    _kill_all(child)  # what it left behind
     return code if code >= 0 else 128 - code
 
 
-def _default_signals() -> None:
-    for restored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(restored, signal.SIG_DFL)
+def _in_the_child() -> None:
+    _process_control(_DIE_WITH_PARENT, signal.SIGKILL)  # should the supervisor itself be killed
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _process_control(option: int, value: int) -> None:
+    """prctl(2). Elsewhere than on Linux only the command's process group is ended."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)
 
 
 def _end_with_parent(child: subprocess.Popen[bytes]) -> None:
     while os.read(0, 1):
         pass
-    _signal_group(child, signal.SIGTERM)
+    _signal_all(child, signal.SIGTERM)
     try:
         child.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
-        _signal_group(child, signal.SIGKILL)
+        _kill_all(child)
 
 
-def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
+def _kill_all(child: subprocess.Popen[bytes]) -> None:
+    """Again until none is left: one killed while it forks leaves a new one."""
+    for _ in range(_ROUNDS):
+        if not _signal_all(child, signal.SIGKILL):
+            return
+        time.sleep(0.01)
+
+
+def _signal_all(child: subprocess.Popen[bytes], number: int) -> list[int]:
+    """Signals the child's group, and its descendants in groups of their own; returns those that were alive."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
+    alive = _descendants()
+    for pid in alive:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+    return alive
+
+
+def _descendants() -> list[int]:
+    """The processes below this one that have not ended, from /proc; none where there is no /proc."""
+    children = defaultdict(list)
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = status.read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if state != "Z":
+                children[int(parent)].append(int(status.parent.name))
+    found: list[int] = []
+    new = children[os.getpid()]
+    while new:
+        found += new
+        new = [pid for parent in new for pid in children[parent]]
+    return found
 
 
 if __name__ == "__main__":
