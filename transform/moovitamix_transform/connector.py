@@ -1,7 +1,9 @@
 """The source as a process: started without a shell, read through a pipe, never left behind."""
 
 import json
+import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from moovitamix_transform import supervise
@@ -16,6 +19,12 @@ from moovitamix_transform.errors import ReadFailed, UsageError
 from moovitamix_transform.streams import STREAMS
 
 STOP_SECONDS = supervise.GRACE_SECONDS + 3.0
+END_SECONDS = 10.0
+LONGEST_LINE = 64 * 1024  # of stderr, in bytes: a longer one is told in parts
+PAGE_ROWS = 100
+SHORTEST_SECRET = 4  # shorter ones would blank out half of every message
+_SECRET_NAME = re.compile("key|secret|token|passw|credential", re.IGNORECASE)
+OURS = "source-moovitamix"
 _PLACEHOLDERS = ("{config}", "{catalog}", "{state}")
 
 
@@ -23,16 +32,12 @@ _PLACEHOLDERS = ("{config}", "{catalog}", "{state}")
 class Source:
     """A command that speaks the Airbyte protocol. `{config}`, `{catalog}`, `{state}` in it stand for file paths."""
 
+    name: str  # in messages; not the whole command, which may hold a password
     command: tuple[str, ...]
     config_path: Path | None = None
     config: str | None = None  # the content of a config of our own making
-
-    def __post_init__(self) -> None:
-        if self._uses("{config}") and self.config_path is None and self.config is None:
-            raise UsageError("--source uses {config}: expected --config F or --api-url URL beside it, got neither")
-
-    def _uses(self, placeholder: str) -> bool:
-        return any(placeholder in word for word in self.command)
+    secrets: tuple[str, ...] = ()  # of the config: kept out of logs and messages
+    page_rows: int | None = None  # records a page, where that is known
 
     def argv(self, folder: Path, catalog: str, state: str) -> list[str]:
         """The command with the placeholders replaced by files, written to `folder`."""
@@ -53,16 +58,42 @@ class Source:
 
 def source_of(api_url: str | None, config: Path | None, command: str | None) -> Source:
     """The source that the options of `run` name: a command, or our connector with a config. Raises UsageError."""
-    if command is not None:
-        words = _split(command)
-        return Source(words, config, json.dumps({"api_url": api_url}) if api_url else None)
-    if (api_url is None) == (config is None):
-        raise UsageError("run: expected one of --api-url URL, --config F, --source CMD")
-    if config is not None:
-        _check_config(config)
-    ours = (sys.executable, str(connector_folder() / "main.py"), "read")
-    files = ("--config", "{config}", "--catalog", "{catalog}", "--state", "{state}")
-    return Source((*ours, *files), config, json.dumps({"api_url": api_url}) if api_url else None)
+    if api_url is not None and config is not None:
+        raise UsageError("run: expected one of --api-url URL and --config F, got both")
+    if api_url is None and config is None and command is None:
+        raise UsageError("run: expected one of --api-url URL, --config F, --source CMD, got none")
+    if api_url is not None and not api_url.startswith(("http://", "https://")):
+        raise UsageError(f"--api-url: expected a URL such as http://127.0.0.1:8000, got {api_url!r}")
+    content = _config(config) if config is not None else {"api_url": api_url}
+    own = json.dumps(content) if config is None else None
+    if command is None:
+        ours = (sys.executable, str(connector_folder() / "main.py"), "read")
+        files = ("--config", "{config}", "--catalog", "{catalog}", "--state", "{state}")
+        size = content.get("page_size")
+        page_rows = size if isinstance(size, int) and size > 0 else PAGE_ROWS
+        return Source(OURS, (*ours, *files), config, own, secrets_of(content), page_rows)
+    words = _split(command)
+    is_used = any("{config}" in word for word in words)
+    is_given = config is not None or api_url is not None
+    if is_used and not is_given:
+        raise UsageError("--source uses {config}: expected --config F or --api-url URL beside it, got neither")
+    if is_given and not is_used:
+        raise UsageError("--source: expected {config} in the command, where the config goes, got a config without it")
+    return Source(Path(words[0]).name, words, config, own, secrets_of(content))
+
+
+def secrets_of(content: object) -> tuple[str, ...]:
+    """The texts in a config whose names say that they are secret, `api_key` for one; longest first."""
+    found = set()
+    if isinstance(content, dict):
+        for name, value in content.items():
+            if isinstance(value, str) and len(value) >= SHORTEST_SECRET and _SECRET_NAME.search(str(name)):
+                found.add(value)
+            found.update(secrets_of(value))
+    elif isinstance(content, list):
+        for value in content:
+            found.update(secrets_of(value))
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 def connector_folder() -> Path:
@@ -108,32 +139,31 @@ def started(source: Source, catalog: str, state: str, on_stderr: Callable[[str],
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        running = RunningSource(process, argv[0])
-        reader = threading.Thread(target=running.drain_stderr, args=(on_stderr,), daemon=True)
-        reader.start()
+        running = RunningSource(process, source.name, on_stderr)
         try:
             yield running
         finally:
             running.stop()
-            reader.join(STOP_SECONDS)
 
 
 class RunningSource:
     """Its stdout, and how it ended."""
 
-    def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], name: str, on_stderr: Callable[[str], None]) -> None:
         self._process = process
         self._name = name
         self._last_words = ""
+        self._reader = threading.Thread(target=self._drain_stderr, args=(on_stderr,), daemon=True)
+        self._reader.start()
 
     @property
     def stdout_fd(self) -> int:
         assert self._process.stdout is not None  # noqa: S101 - it was asked for above
         return self._process.stdout.fileno()
 
-    def drain_stderr(self, on_line: Callable[[str], None]) -> None:
+    def _drain_stderr(self, on_line: Callable[[str], None]) -> None:
         assert self._process.stderr is not None  # noqa: S101
-        for line in self._process.stderr:
+        for line in iter(partial(self._process.stderr.readline, LONGEST_LINE), b""):
             text = line.decode(errors="backslashreplace").rstrip()
             if text:
                 self._last_words = text
@@ -141,11 +171,20 @@ class RunningSource:
 
     def failure(self) -> str | None:
         """Why its end is no good one; None after exit code 0."""
-        code = self._process.wait()
+        try:
+            code = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return (
+                f"the source {self._name} closed its stdout but went on running: expected it to end within "
+                f"{END_SECONDS:.0f} s. It is ended now"
+            )
         if code == 0:
             return None
-        words = f": {self._last_words}" if self._last_words else ""
-        return f"the source {self._name} ended with exit code {code}, expected 0{words}"
+        self._reader.join(END_SECONDS)  # its last words are on their way
+        words = f": {self._last_words}" if self._last_words else " and no word on stderr"
+        if code == supervise.NOT_STARTED:
+            return f"the source {self._name} could not be started{words}"
+        return f"the source {self._name} ended with {_end(code)}, expected exit code 0{words}"
 
     def stop(self) -> None:
         """Cuts the lifeline: SIGTERM to the source and all it started, SIGKILL 2 seconds later."""
@@ -157,9 +196,18 @@ class RunningSource:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(STOP_SECONDS)
         for pipe in (self._process.stdout, self._process.stderr):
             assert pipe is not None  # noqa: S101
             pipe.close()
+
+
+def _end(code: int) -> str:
+    """An exit code in words; 128 + n is what a shell makes of signal n."""
+    number = -code if code < 0 else code - 128
+    if number in set(signal.Signals):
+        return f"signal {signal.Signals(number).name}"
+    return f"exit code {code}"
 
 
 def _split(command: str) -> tuple[str, ...]:
@@ -172,13 +220,14 @@ def _split(command: str) -> tuple[str, ...]:
     return words
 
 
-def _check_config(config: Path) -> None:
+def _config(path: Path) -> dict[str, object]:
     """A config that no connector can read fails before anything starts."""
     try:
-        content = json.loads(config.read_text())
+        content = json.loads(path.read_text())
     except OSError as error:
-        raise UsageError(f"--config {config}: expected a readable JSON file, got: {error.strerror}") from None
+        raise UsageError(f"--config {path}: expected a readable JSON file, got: {error.strerror}") from None
     except ValueError as error:
-        raise UsageError(f"--config {config}: expected a JSON object, got no JSON: {error}") from None
+        raise UsageError(f"--config {path}: expected a JSON object, got no JSON: {error}") from None
     if not isinstance(content, dict):
-        raise UsageError(f"--config {config}: expected a JSON object, got {type(content).__name__}")
+        raise UsageError(f"--config {path}: expected a JSON object, got {type(content).__name__}")
+    return content

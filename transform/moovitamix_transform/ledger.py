@@ -15,20 +15,24 @@ from moovitamix_transform.warehouse import Warehouse
 KEYS = {"tracks": ["track_id"], "users": ["user_id"], "listen_history": ["user_id", "listened_at"]}
 
 
-def of_run(warehouse: Warehouse, run_id: str, received: Counter[str | None]) -> list[StreamLedger]:
+def of_run(warehouse: Warehouse, run_id: str, received: Counter[str | None] | None) -> list[StreamLedger]:
     """received (counted on the wire) = landed (read from the tables' Delta log) + quarantined lines (from _lines).
 
+    Args:
+        received: None for a run that was cut off: what it committed counts as received.
     Raises LedgerMismatch, naming the stream and the difference.
     """
     lines = warehouse.scan(sources.path("_lines")).filter(pl.col("run_id") == run_id).group_by("stream").len().collect()
     quarantined: dict[str | None, int] = dict(lines.iter_rows())
-    names: list[str | None] = [*STREAMS, *sorted(name for name in {*received, *quarantined} - {*STREAMS} if name)]
-    if None in received or None in quarantined:
+    heard_of = {*(received or ()), *quarantined}
+    names: list[str | None] = [*STREAMS, *sorted(name for name in heard_of - {*STREAMS} if name)]
+    if None in heard_of:
         names.append(None)
     entries = []
     for name in names:
         landed = warehouse.count_where(sources.path(name), "_run_id", run_id) if name in STREAMS and name else 0
-        entry = StreamLedger(name, received[name], landed, quarantined.get(name, 0))
+        odd_lines = quarantined.get(name, 0)
+        entry = StreamLedger(name, landed + odd_lines if received is None else received[name], landed, odd_lines)
         if entry.received != entry.landed + entry.quarantined_lines:
             raise LedgerMismatch(
                 f"{name or 'lines without a stream'}: received {entry.received}, expected as many landed and "

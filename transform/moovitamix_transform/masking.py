@@ -15,5 +15,5 @@ def mask(text: str) -> str:
 def hide(text: str, secrets: Iterable[str]) -> str:
     """The text with each of the secrets, which a source may repeat, replaced by stars."""
     for secret in secrets:
-        text = text.replace(secret, "****")
+        text = text.replace(secret, "****").replace(mask(secret), "****")
     return text

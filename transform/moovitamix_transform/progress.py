@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-PAGE_ROWS = 100
+from moovitamix_transform.masking import hide
+
 LINE_SECONDS = 2.0
+IDLE_LINE_SECONDS = 10.0
+TEXT_WIDTH, BAR_WIDTH = 86, 24  # a stream's line without the bar, which a terminal of 80 columns goes without
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
@@ -18,22 +21,33 @@ class RunProgress:
     """Tells of each stream: pages of pages, records a second, time left, from the total the source announces.
 
     Args:
-        log_level: the lowest level of the source's LOG messages that is shown, one of LEVELS.
+        log_level: the lowest level of the source's LOG messages that is shown, one of LEVELS. Their tracebacks
+            are shown from DEBUG on.
+        page_rows: records a page of the source; None when that is not known: then no pages are told.
+        secrets: texts to keep out of what the source says.
     """
 
-    def __init__(self, console: Console, log_level: str) -> None:
+    def __init__(
+        self, console: Console, log_level: str, *, page_rows: int | None = None, secrets: tuple[str, ...] = ()
+    ) -> None:
         self._console = console
+        self._page_rows = page_rows
+        self._secrets = secrets
         self._lowest = LEVELS.index(log_level.upper())
         self._totals: dict[str, int] = {}
         self._counts: Counter[str | None] = Counter()
         self._first: dict[str, float] = {}
+        self._last: dict[str, float] = {}
         self._tasks: dict[str, int] = {}
+        self._started = time.monotonic()
+        self._told_idle = 0.0
+        self._told_counts: dict[str, int] = {}
         self._last_line = 0.0
+        bar = [BarColumn(bar_width=BAR_WIDTH)] if console.width >= TEXT_WIDTH + BAR_WIDTH else []
         self._live = Progress(
-            TextColumn("{task.description:<15}"),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description:<14}"),
+            *bar,
             _StreamColumn(self),
-            TimeElapsedColumn(),
             console=console,
             disable=not console.is_terminal,
         )
@@ -41,7 +55,11 @@ class RunProgress:
     @contextmanager
     def shown(self) -> Iterator["RunProgress"]:
         with self._live:
-            yield self
+            try:
+                yield self
+            finally:
+                if "build" in self._tasks:
+                    self._live.remove_task(self._tasks.pop("build"))  # type: ignore[arg-type]
         if self._counts:
             self._line(is_last=True)
 
@@ -52,7 +70,8 @@ class RunProgress:
     def received(self, counts: Counter[str | None]) -> None:
         for stream in counts:
             if stream is not None and counts[stream] != self._counts[stream]:
-                self._first.setdefault(stream, time.monotonic())
+                self._last[stream] = time.monotonic()
+                self._first.setdefault(stream, self._last[stream])
                 self._counts[stream] = counts[stream]
                 self._show(stream)
         if time.monotonic() - self._last_line >= LINE_SECONDS:
@@ -68,20 +87,40 @@ class RunProgress:
     def log(self, level: str, message: str) -> None:
         rank = LEVELS.index(level) if level in LEVELS else LEVELS.index("INFO")
         if rank >= self._lowest:
-            self._console.print(f"{level} {message}", markup=False, highlight=False, soft_wrap=True)
+            if self._lowest >= LEVELS.index("INFO"):
+                message = message.partition("\nTraceback (most recent call last)")[0]
+            text = hide(f"{level} {message}", self._secrets)
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def idle(self) -> None:
+        """Nothing came for a moment; told now and then, so that a wait has a reason."""
+        seconds = time.monotonic() - max([self._started, self._told_idle, *self._last.values()])
+        if seconds >= IDLE_LINE_SECONDS:
+            self._told_idle = time.monotonic()
+            self._console.print(
+                f"the source has sent no record for {seconds:.0f} s; --log-level INFO shows what it says",
+                highlight=False,
+                soft_wrap=True,
+            )
 
     def describe(self, stream: str) -> str:
         """`3 of 10 pages, 300 records, 2,140 a second, 1 s left`; without what is not known."""
         count, total = self._counts[stream], self._totals.get(stream)
-        seconds = time.monotonic() - self._first.get(stream, time.monotonic())
+        is_open = total is not None and total > count
+        now = time.monotonic()
+        until = now if is_open else self._last.get(stream, now)
+        seconds = until - self._first.get(stream, until)
         rate = count / seconds if seconds > 0.05 else 0.0
-        parts = [f"{count:,} records"]
+        parts = ["1 record" if count == 1 else f"{count:,} records"]
         if total is not None:
-            pages = -(-total // PAGE_ROWS)
-            parts.insert(0, f"{min(-(-count // PAGE_ROWS), pages):,} of {pages:,} pages")
-        if rate:
+            if self._page_rows:
+                pages = -(-total // self._page_rows)
+                parts.insert(0, f"{min(-(-count // self._page_rows), pages):,} of {pages:,} pages")
+            elif is_open:
+                parts = [f"{count:,} of {total:,} records"]
+        if rate >= 1:
             parts.append(f"{rate:,.0f} a second")
-        if rate and total is not None and total > count:
+        if rate and is_open and total is not None:
             parts.append(f"{(total - count) / rate:,.0f} s left")
         return ", ".join(parts)
 
@@ -97,11 +136,13 @@ class RunProgress:
         )
 
     def _line(self, *, is_last: bool) -> None:
+        """A line for each stream that came on since its last one; at the end for every stream."""
         self._last_line = time.monotonic()
         if self._console.is_terminal:
             return
-        for stream in self._counts:
-            if stream is not None and (is_last or self._counts[stream] < self._totals.get(stream, 2**63)):
+        for stream, count in self._counts.items():
+            if stream is not None and (is_last or count != self._told_counts.get(stream)):
+                self._told_counts[stream] = count
                 self._console.print(f"{stream}: {self.describe(stream)}", highlight=False, soft_wrap=True)
 
 

@@ -1,17 +1,17 @@
 """The whole arrow: source → landing → build, recorded as one run."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
 
-from moovitamix_transform import builds, connector, ledger, runs, sources
-from moovitamix_transform.blocks import read_blocks
+from moovitamix_transform import builds, connector, ledger, sources
+from moovitamix_transform.blocks import IDLE, read_blocks
 from moovitamix_transform.build import BuildResult, build
 from moovitamix_transform.connector import Source
-from moovitamix_transform.errors import MoovitamixError, ReadFailed, WarehouseError
+from moovitamix_transform.errors import ReadFailed
 from moovitamix_transform.landing import IDLE_SECONDS, Landing
-from moovitamix_transform.masking import mask
+from moovitamix_transform.masking import hide, mask
 from moovitamix_transform.progress import RunProgress
-from moovitamix_transform.runs import Kind, Run, StreamLedger
+from moovitamix_transform.recording import recorded
+from moovitamix_transform.runs import Run, StreamLedger
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
@@ -88,34 +88,21 @@ def _sync(warehouse: Warehouse, source: Source, progress: RunProgress, run: Run,
         progress.log("INFO", mask(line))
 
     with connector.started(source, catalog, state, on_stderr) as running:
-        landing.read(read_blocks(running.stdout_fd, IDLE_SECONDS))
+        landing.read(_watched(read_blocks(running.stdout_fd, IDLE_SECONDS), progress))
         failure = running.failure()
     landing.finish(mask(failure) if failure else None)
-    _settle(warehouse, run, landing)
+    _settle(warehouse, run, landing, source.secrets)
 
 
-def _settle(warehouse: Warehouse, run: Run, landing: Landing) -> None:
+def _watched(blocks: Iterable[bytes], progress: RunProgress) -> Iterator[bytes]:
+    for block in blocks:
+        if block == IDLE:
+            progress.idle()
+        yield block
+
+
+def _settle(warehouse: Warehouse, run: Run, landing: Landing, secrets: tuple[str, ...] = ()) -> None:
     """Law 1 for the run; then its failures, if any, end it."""
     run.streams = ledger.of_run(warehouse, run.run_id, landing.received)
     if landing.failures:
-        raise ReadFailed("\n".join(dict.fromkeys(landing.failures)))
-
-
-@contextmanager
-def recorded(warehouse: Warehouse, kind: Kind) -> Iterator[Run]:
-    """A run in _meta/runs: as running when it starts, as what became of it when it ends."""
-    run = Run(kind)
-    runs.record(warehouse, run)
-    try:
-        yield run
-    except BaseException as error:
-        is_ours = isinstance(error, MoovitamixError)
-        if isinstance(error, KeyboardInterrupt):
-            run.end("interrupted", "interrupted; what was committed stays")
-        else:
-            run.end("failed", mask(str(error) if is_ours else f"{type(error).__name__}: {error}"))
-        with suppress(WarehouseError):  # a full disk refuses this row too: the first error is the one to tell
-            runs.record(warehouse, run)
-        raise
-    run.end("succeeded")
-    runs.record(warehouse, run)
+        raise ReadFailed(hide("\n".join(dict.fromkeys(landing.failures)), secrets))

@@ -105,3 +105,13 @@ def new_run_id() -> str:
 
 def record(warehouse: Warehouse, run: Run) -> None:
     warehouse.append(TABLE, pl.DataFrame([asdict(run)], schema=SCHEMA))
+
+
+def unfinished(warehouse: Warehouse) -> list[Run]:
+    """The runs whose second row is missing, oldest first."""
+    if not warehouse.exists(TABLE):
+        return []
+    rows = warehouse.scan(TABLE)
+    ended = rows.filter(pl.col("status") != "running")
+    left = rows.join(ended, on="run_id", how="anti").sort("started_at").collect()
+    return [Run(**row) for row in left.iter_rows(named=True)]

@@ -1,9 +1,11 @@
 """The commands put together, and how an error becomes a message and an exit code."""
 
+import io
 import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from importlib.metadata import version
 from types import FrameType
 from typing import Annotated
@@ -55,21 +57,27 @@ def _options(
 
 def main() -> None:
     """The console script. Exit codes: 0 done, 1 failed, 2 usage, 3 a warning under --strict."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_run(with_optional_values(sys.argv[1:])))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, and a shell's background jobs, keep theirs ignored
+            signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # the tables' marks and the data's names, in any locale
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
+    """One command line to its exit code. Every error becomes a message on stderr."""
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(with_optional_values(arguments), standalone_mode=False)
     except typer.Exit as exit_:
         return int(exit_.exit_code)
     except MoovitamixError as error:
         return _tell(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _tell("interrupted; what was committed stays, the next run goes on from there", 1)
+        result = _INTERRUPTED
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the reader has gone: nothing is flushed to it
+        _forget_stdout()
         return 1
     except OSError as error:
         return _tell(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
@@ -78,14 +86,26 @@ def _run(arguments: list[str]) -> int:
         if usage is None:
             return _tell(f"a defect of moovitamix: {type(error).__name__}: {error}; see it with --traceback", 1)
         return _tell(f"{usage()} (see `moovitamix --help`)", int(getattr(error, "exit_code", 2)))
+    if result == _INTERRUPTED:
+        return _tell("interrupted; what was committed stays, the next run goes on from there", 1)
     return int(result or 0)
 
 
+_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt in a command
+
+
 def _tell(message: str, code: int) -> int:
-    if os.environ.get("MOOVITAMIX_TRACEBACK"):
+    if os.environ.get("MOOVITAMIX_TRACEBACK") and sys.exc_info()[0] is not None:
         traceback.print_exc()
-    consoles().err.print(f"moovitamix: {mask(message)}", markup=False, highlight=False, soft_wrap=True)
+    with suppress(OSError):  # a closed terminal: there is nobody to tell
+        consoles().err.print(f"moovitamix: {mask(message)}", markup=False, highlight=False, soft_wrap=True)
     return code
+
+
+def _forget_stdout() -> None:
+    """The reader has gone: nothing is flushed to it when the interpreter ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

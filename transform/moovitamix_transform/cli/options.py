@@ -37,9 +37,16 @@ class Consoles:
     err: Console
 
 
+class _Stderr(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads the progress any more: the work goes on without it."""
+        self.quiet = True
+
+
 def consoles() -> Consoles:
-    return Consoles(Console(), Console(stderr=True))
+    return Consoles(Console(), _Stderr(stderr=True))
 
 
 def reading(root: str) -> Warehouse:
+    """The warehouse, for reading."""
     return Warehouse(root).open()

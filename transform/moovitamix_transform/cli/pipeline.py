@@ -54,7 +54,7 @@ def run(
     """Sync the source and build every table: the whole arrow, from the last committed state."""
     chosen = connector.source_of(api_url, config, source)
     streams = _full_refresh(full_refresh, "run")
-    progress = RunProgress(consoles().err, log_level)
+    progress = RunProgress(consoles().err, log_level, page_rows=chosen.page_rows, secrets=chosen.secrets)
     with progress.shown():
         made, result = runner.sync_and_build(Warehouse(warehouse), chosen, progress, full_refresh=streams)
     _report(Warehouse(warehouse), made, result, as_json)
@@ -70,8 +70,9 @@ def land(
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
     """Land Airbyte messages from stdin in the source tables; each STATE is echoed once its records are committed."""
-    if sys.stdin.isatty():
-        raise UsageError("land: expected Airbyte messages on stdin, got a terminal")
+    if sys.stdin is None or sys.stdin.isatty():
+        got = "a terminal" if sys.stdin else "a closed stdin"
+        raise UsageError(f"land: expected Airbyte messages on stdin, got {got}")
     streams = _full_refresh(full_refresh, "land")
     progress = RunProgress(consoles().err, log_level)
     with progress.shown():
