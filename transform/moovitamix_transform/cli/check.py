@@ -24,7 +24,7 @@ def check(
     if as_json:
         print_json(results)
     else:
-        print_table(results, ("check", "subject", "outcome", "detail"))
+        print_table(results, ("check", "subject", "outcome", "detail"), prose="detail")
     outcomes = {result["outcome"] for result in results}
     if "failed" in outcomes:
         raise typer.Exit(1)

@@ -1,18 +1,22 @@
 """Rows as a table for a person, as JSON or CSV for a program."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 import typer
+from rich import box
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from moovitamix_transform.cli.options import consoles
 
 Row = dict[str, Any]
-_ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def print_json(rows: Iterable[Row]) -> None:
@@ -31,42 +35,65 @@ def print_object(content: object) -> None:
 def print_csv(rows: pl.DataFrame) -> None:
     """With a header; lists as JSON."""
     nested = [name for name, dtype in rows.schema.items() if dtype.is_nested()]
-    flat = rows.with_columns(
-        pl.Series(name, [None if v is None else json.dumps(v, default=_iso) for v in rows[name].to_list()], pl.String)
-        for name in nested
-    )
+    flat = rows.with_columns(pl.Series(name, [_json(v) for v in rows[name].to_list()], pl.String) for name in nested)
     typer.echo(flat.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ"), nl=False)
 
 
-def print_table(rows: Sequence[Row], columns: Sequence[str], title: str | None = None) -> None:
-    """Numbers to the right, nulls as a dash; as wide as its content when it is piped."""
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        is_number = any(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_shown(row[column]) for column in columns))
+def print_table(
+    rows: Sequence[Row], columns: Sequence[str], title: str | None = None, prose: str | None = None
+) -> None:
+    """Numbers to the right, nulls as a dash. Piped, it is as wide as its content.
+
+    On a terminal that is too narrow the column `prose` wraps; without one, each row becomes a block of lines, a
+    column a line, so that no value is broken.
+    """
     console = consoles().out
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        is_number = any(isinstance(row[column], int | float) and not isinstance(row[column], bool) for row in rows)
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold", no_wrap=column != prose)
+    for row in rows:
+        table.add_row(*(Text(shown(column, row[column])) for column in columns))
+    if title:
+        console.print(title, markup=False, highlight=False, soft_wrap=True)
+    width = console.measure(table, options=console.options.update(width=10_000)).maximum
     if not console.is_terminal:
-        console.width = max(console.measure(table, options=console.options.update(width=10_000)).maximum, 40)
-    console.print(table, highlight=False, markup=False)
+        console.width = max(width, 1)
+    elif width > console.width and prose is None:
+        _print_blocks(console, rows, columns)
+        return
+    console.print(table)
 
 
-def _shown(value: object) -> str:
+def _print_blocks(console: Console, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    names = max(len(column) for column in columns)
+    for number, row in enumerate(rows, 1):
+        console.print(f"── row {number} ──", highlight=False)
+        for column in columns:
+            value = shown(column, row[column])
+            console.print(f"{column:<{names}}  {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def shown(column: str, value: object) -> str:
+    """A value as a person reads it. Ids stay as they are, to be copied; control characters cannot reach a terminal."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}"
+        return str(value) if column.endswith("_id") else f"{value:,}"
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
     if isinstance(value, list | dict):
-        return json.dumps(value, default=_iso, ensure_ascii=False)
-    return str(value)
+        return _json(value) or ""
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), str(value))
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else json.dumps(value, default=_iso, ensure_ascii=False)
 
 
 def _iso(value: object) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime(_ISO)
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     raise TypeError(f"expected a JSON value or an instant, got {type(value).__name__}")

@@ -6,8 +6,9 @@ import polars as pl
 import typer
 
 from moovitamix_transform import catalog
-from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, JsonOption, WarehouseOption, reading
+from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, JsonOption, WarehouseOption, consoles, reading
 from moovitamix_transform.cli.output import print_json, print_table
+from moovitamix_transform.cli.tables import tell_of_more
 from moovitamix_transform.masking import mask
 
 app = typer.Typer(
@@ -37,6 +38,8 @@ def list_(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = 
         print_json(rows.iter_rows(named=True))
     else:
         print_table(rows.to_dicts(), rows.columns)
+        if not rows.height:
+            consoles().err.print("nothing is quarantined", highlight=False)
 
 
 @app.command("show", epilog="Example: moovitamix quarantine show --stream tracks --rule duration_unreadable")
@@ -60,3 +63,4 @@ def show(
         return
     people = [{**row, "detail": mask(row["detail"]), "data": mask(row["data"])} for row in rows.to_dicts()]
     print_table(people, ("stream", "rule", "detail", "raw_id", "run_id", "extracted_at", "data"))
+    tell_of_more(frame, rows.height, shown)

@@ -6,44 +6,72 @@ from rich.console import Console
 
 from moovitamix_transform import catalog
 from moovitamix_transform.build import BuildResult
+from moovitamix_transform.cli.invocation import command_line
 from moovitamix_transform.cli.options import consoles
-from moovitamix_transform.cli.output import print_object, print_table
-from moovitamix_transform.runs import Run
+from moovitamix_transform.cli.output import Row, print_object, print_table
+from moovitamix_transform.data_warnings import all_warnings
+from moovitamix_transform.runs import Run, StreamLedger
 from moovitamix_transform.warehouse import Warehouse
 
-STREAM_COLUMNS = (
-    "stream",
-    "received",
-    "landed",
-    "quarantined_lines",
-    "new",
-    "landed_total",
-    "kept",
-    "superseded",
-    "quarantined",
-)
+NO_STREAM = "(names no stream)"
 
 
 def print_summary(warehouse: Warehouse, run: Run, result: BuildResult) -> None:
     """Per stream the ledger, per table rows and grain, the warnings, where it all is, what to try next."""
     out = consoles().out
-    print_table([asdict(entry) for entry in run.streams], STREAM_COLUMNS, title=f"Run {run.run_id}: streams")
+    if run.kind == "run":
+        print_table(
+            [_of_run(entry) for entry in run.streams],
+            ("stream", "received", "landed", "quarantined lines", "new"),
+            title=f"Run {run.run_id}: received = landed + quarantined lines; new = never seen, or changed",
+        )
+        out.print()
+    print_table(
+        [_of_history(entry) for entry in run.streams if entry.landed_total is not None],
+        ("stream", "landed", "kept", "superseded", "quarantined"),
+        title="All runs: landed = kept + superseded + quarantined",
+    )
     tables = [
         {"table": entry.table, "rows": warehouse.count(entry.path, entry.version), "grain": entry.grain}
         for entry in catalog.entries(warehouse)
         if entry.layer == "marts" and entry.version is not None
     ]
     state = "published" if result.is_published else "nothing new, still the newest"
-    print_table(tables, ("table", "rows", "grain"), title=f"Build {result.build.build_id} ({state}): marts")
+    print_table(
+        tables, ("table", "rows", "grain"), title=f"\nBuild {result.build.build_id} ({state}): marts", prose="grain"
+    )
+    out.print()
+    meanings = {warning.name: warning.meaning for warning in all_warnings()}
     for warning in run.warnings:
         if warning.count:
-            out.print(f"warning: {warning.table}: {warning.count:,} rows: {warning.name}", highlight=False)
+            meaning = meanings[warning.name]
+            text = f"warning: {warning.count:,} {meaning[0].lower()}{meaning[1:]}. They are kept. ({warning.name})"
+            out.print(text, highlight=False, markup=False)
     for notice in result.notices:
-        out.print(f"note: {notice}", highlight=False)
-    out.print(f"\nThe warehouse is {warehouse.root}. Every record is accounted for. Try next:", highlight=False)
-    option = "" if warehouse.root == "warehouse" else f" --warehouse {warehouse.root}"
+        out.print(f"note: {notice}", highlight=False, markup=False)
+    out.print(f"The warehouse is {warehouse.root}. Every record is accounted for. Try next:", highlight=False)
     for command in ("show track_popularity --limit 5", "tables", "quarantine list"):
-        out.print(f"  moovitamix {command}{option}", highlight=False, soft_wrap=True)
+        out.print(f"  {command_line(command, warehouse)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _of_run(entry: StreamLedger) -> Row:
+    return {
+        "stream": entry.stream or NO_STREAM,
+        "received": entry.received,
+        "landed": entry.landed,
+        "quarantined lines": entry.quarantined_lines,
+        "new": entry.new,
+    }
+
+
+def _of_history(entry: StreamLedger) -> Row:
+    return {
+        "stream": entry.stream,
+        "landed": entry.landed_total,
+        "kept": entry.kept,
+        "superseded": entry.superseded,
+        "quarantined": entry.quarantined,
+    }
 
 
 def print_run(run: Run) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
+import polars as pl
 import typer
 
 from moovitamix_transform import catalog
-from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, JsonOption, WarehouseOption, reading
+from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, JsonOption, WarehouseOption, consoles, reading
 from moovitamix_transform.cli.output import print_csv, print_json, print_table
 from moovitamix_transform.errors import UsageError
 
@@ -13,6 +14,7 @@ TABLES_EXAMPLE = "Example: moovitamix tables"
 SHOW_EXAMPLE = "Example: moovitamix show track_popularity --limit 5"
 PERSON_ROWS = 20
 COLUMNS = ("table", "layer", "grain", "rows", "version", "build_id")
+PERSON_COLUMNS = ("table", "layer", "rows", "build_id", "grain")
 
 
 def tables(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
@@ -26,7 +28,7 @@ def tables(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption =
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, COLUMNS)
+        print_table(rows, PERSON_COLUMNS, prose="grain")
 
 
 def show(
@@ -48,3 +50,14 @@ def show(
         print_csv(rows)
     else:
         print_table(rows.to_dicts(), rows.columns)
+        tell_of_more(frame, rows.height, shown)
+
+
+def tell_of_more(frame: pl.LazyFrame, printed: int, limit: int | None) -> None:
+    """A table that was cut says so, on stderr."""
+    if printed == limit:
+        total = frame.select(pl.len()).collect(engine="streaming").item()
+        if total > printed:
+            consoles().err.print(f"{printed:,} of {total:,} rows; --limit shows more, --json all", highlight=False)
+    elif printed == 0:
+        consoles().err.print("no rows", highlight=False)
