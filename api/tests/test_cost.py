@@ -1,7 +1,7 @@
 """A million listens start fast and small, and any page of theirs is cheap, on the real clock.
 
 The bounds are promises, and hold on one core of a small machine. CPU time is the best of several rounds: what a
-neighbour on the same core adds is not the API's. Measured on such a machine: 2 s to start, 250 MB, 1.3 to 2.4 ms a page.
+neighbour on the same core adds is not the API's. Measured there: 2 s to start, 250 MB, 1.3 to 2.4 ms a page.
 """
 
 import time
