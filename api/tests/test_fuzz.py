@@ -2,7 +2,6 @@
 
 import schemathesis
 from hypothesis import HealthCheck, settings
-from hypothesis.internal.conjecture.utils import many
 from moovitamix_api.app import create_app
 from moovitamix_api.settings import Settings
 from schemathesis.checks import not_a_server_error
@@ -11,17 +10,6 @@ from schemathesis.specs.openapi.checks import content_type_conformance, status_c
 schema = schemathesis.openapi.from_dict(create_app(Settings(size=0, listens=0)).openapi())
 # Not the response's schema: the client's document calls instants "date-time", which RFC 3339 wants a zone for.
 DESCRIBED = [content_type_conformance, status_code_conformance]
-
-
-def _more(elements: many) -> bool:
-    if not hasattr(elements, "unread"):
-        elements.unread = iter(elements.__enter__())
-    return next(elements.unread, elements) is None
-
-
-if not hasattr(many, "more"):
-    # hypothesis-jsonschema 0.23.1, which schemathesis draws objects with, calls what Hypothesis dropped after 6.170.7.
-    many.more = _more
 
 
 @schema.parametrize()
