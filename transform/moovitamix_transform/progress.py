@@ -94,9 +94,10 @@ class RunProgress:
 
     def idle(self) -> None:
         """Nothing came for a moment; told now and then, so that a wait has a reason."""
-        seconds = time.monotonic() - max([self._started, self._told_idle, *self._last.values()])
-        if seconds >= IDLE_LINE_SECONDS:
-            self._told_idle = time.monotonic()
+        now = time.monotonic()
+        if now - max([self._started, self._told_idle, *self._last.values()]) >= IDLE_LINE_SECONDS:
+            self._told_idle = now
+            seconds = now - max([self._started, *self._last.values()])
             self._console.print(
                 f"the source has sent no record for {seconds:.0f} s; --log-level INFO shows what it says",
                 highlight=False,

@@ -29,7 +29,10 @@ def sync_and_build(
     with warehouse.writing(), recorded(warehouse, "run") as run:
         sources.make_missing(warehouse)
         _sync(warehouse, source, progress, run, full_refresh)
-        return run, build_into(warehouse, run, on_table=progress.step)
+        result = build_into(warehouse, run, on_table=progress.step)
+        if not any(entry.received for entry in run.streams):
+            result.notices.append(f"the source {source.name} sent no record of any stream")
+        return run, result
 
 
 def land(

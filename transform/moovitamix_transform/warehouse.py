@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import url2pathname
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
@@ -17,6 +18,7 @@ from moovitamix_transform.errors import (
     NoSuchTable,
     NotAWarehouse,
     NoWarehouse,
+    UsageError,
     WarehouseError,
     WarehouseInUse,
 )
@@ -37,7 +39,10 @@ class Warehouse:
     root: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", self.root.rstrip("/") or "/")
+        if not self.root:
+            raise UsageError("--warehouse: expected a folder or a URL, got an empty text")
+        root = url2pathname(self.root.removeprefix("file://")) if self.root.startswith("file://") else self.root
+        object.__setattr__(self, "root", root.rstrip("/") or "/")
 
     @property
     def is_local(self) -> bool:
@@ -81,14 +86,15 @@ class Warehouse:
             raise NotAWarehouse(
                 f"{self.root}: expected an empty folder or a warehouse, found other files. Nothing was changed."
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock = FileLock(folder / _LOCK).acquire(timeout=0)
-        except Timeout:
-            raise WarehouseInUse(
-                f"{self.root}: expected to be its only writer, but another moovitamix command writes to it now; "
-                "wait for it or end it. Nothing was changed."
-            ) from None
+        with _explained(f"{self.root}: could not be opened for writing"):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = FileLock(folder / _LOCK).acquire(timeout=0)
+            except Timeout:
+                raise WarehouseInUse(
+                    f"{self.root}: expected to be its only writer, but another moovitamix command writes to it now; "
+                    "wait for it or end it. Nothing was changed."
+                ) from None
         with lock:
             self._create_or_open()
             yield self

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from moovitamix_transform.cli import check, pipeline, quarantine, state, tables
+from moovitamix_transform.cli import SIGNALS, check, pipeline, quarantine, state, tables
 from moovitamix_transform.cli.options import consoles
 from moovitamix_transform.errors import MoovitamixError
 from moovitamix_transform.masking import mask
@@ -55,10 +55,10 @@ def _options(
         os.environ["MOOVITAMIX_TRACEBACK"] = "1"
 
 
-def main() -> None:
-    """The console script. Exit codes: 0 done, 1 failed, 2 usage, 3 a warning under --strict."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, and a shell's background jobs, keep theirs ignored
+def run_and_exit() -> None:
+    """The command line of this process. Exit codes: 0 done, 1 failed, 2 usage, 3 a warning under --strict."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # the tables' marks and the data's names, in any locale

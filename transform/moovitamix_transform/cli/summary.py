@@ -46,10 +46,11 @@ def print_summary(warehouse: Warehouse, run: Run, result: BuildResult) -> None:
         if warning.count:
             meaning = meanings[warning.name]
             text = f"warning: {warning.count:,} {meaning[0].lower()}{meaning[1:]}. They are kept. ({warning.name})"
-            out.print(text, highlight=False, markup=False)
+            out.print(text, highlight=False, markup=False, soft_wrap=not out.is_terminal)
     for notice in result.notices:
-        out.print(f"note: {notice}", highlight=False, markup=False)
-    out.print(f"The warehouse is {warehouse.root}. Every record is accounted for. Try next:", highlight=False)
+        out.print(f"note: {notice}", highlight=False, markup=False, soft_wrap=not out.is_terminal)
+    text = f"The warehouse is {warehouse.root}. Every record is accounted for. Try next:"
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
     for command in ("show track_popularity --limit 5", "tables", "quarantine list"):
         out.print(f"  {command_line(command, warehouse)}", highlight=False, markup=False, soft_wrap=True)
 
