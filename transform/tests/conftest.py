@@ -22,14 +22,27 @@ class Pipeline:
     warehouse: Warehouse
     echoed: list[bytes] = field(default_factory=list)
 
-    def land(self, *batches: list[bytes], full_refresh: frozenset[str] = frozenset()) -> Landing:
-        """One read. Each batch is committed before the next one comes."""
+    def land(
+        self,
+        *batches: list[bytes],
+        full_refresh: frozenset[str] = frozenset(),
+        failure: str | None = None,
+        is_killed: bool = False,
+    ) -> Landing:
+        """One read. Each batch is committed before the next one comes.
+
+        Args:
+            failure: what is known of the source's end once its last line is read.
+            is_killed: the last batch is committed, but the read does not come to its end.
+        """
         with self.warehouse.writing():
             sources.make_missing(self.warehouse)
             landing = Landing(self.warehouse, runs.new_run_id(), _Silent(), self.echoed.append, full_refresh)
             for batch in batches:
                 landing.read([b"\n".join(batch) + b"\n"])
-            landing.finish()
+            if is_killed:
+                return landing
+            landing.finish(failure)
             ledger.of_run(self.warehouse, landing.run_id, landing.received)
         return landing
 
@@ -43,6 +56,24 @@ class Pipeline:
         assert newest is not None, "nothing is built yet"
         found = scan(self.warehouse, table, newest.tables).collect()
         return found.sort([name for name, dtype in found.schema.items() if not dtype.is_nested()], maintain_order=True)
+
+    def texts(self, stream: str) -> list[str]:
+        """The records of a source table as they came, in their order."""
+        return self.landed(stream)["_airbyte_data"].to_list()
+
+    def landed(self, stream: str) -> pl.DataFrame:
+        return self.warehouse.scan(sources.path(stream)).sort("_airbyte_raw_id").collect()
+
+    def generations(self) -> list[tuple[str, int, bool, int]]:
+        """(stream, generation, is complete, unreadable lines), in the order of the reads."""
+        rows = self.warehouse.scan("_meta/generations").sort("started_at", maintain_order=True)
+        is_complete = pl.col("completed_at").is_not_null()
+        return rows.select("stream", "generation_id", is_complete, "unreadable_count").collect().rows()
+
+    def cursors(self) -> dict[str, str]:
+        """The committed states' cursors, of states made by `state`."""
+        states = sources.states(self.warehouse)
+        return {stream: json.loads(text)["stream_state"]["updated_at"] for stream, text in states.items()}
 
 
 class _Silent:
@@ -71,5 +102,29 @@ def record() -> Callable[..., bytes]:
     def line(stream: str, data: dict[str, object] | str, emitted_at: int = EMITTED_AT) -> bytes:
         text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
         return f'{{"type":"RECORD","record":{{"stream":"{stream}","data":{text},"emitted_at":{emitted_at}}}}}'.encode()
+
+    return line
+
+
+@pytest.fixture(scope="session")
+def state() -> Callable[..., bytes]:
+    """A STATE's line: `state("users", "2026-01-01", record_count=2)`."""
+
+    def line(stream: str, cursor: str, record_count: float | None = None) -> bytes:
+        of_stream = {"stream_descriptor": {"name": stream}, "stream_state": {"updated_at": cursor}}
+        stats = {} if record_count is None else {"sourceStats": {"recordCount": record_count}}
+        return json.dumps({"type": "STATE", "state": {"type": "STREAM", "stream": of_stream, **stats}}).encode()
+
+    return line
+
+
+@pytest.fixture(scope="session")
+def status() -> Callable[..., bytes]:
+    """A stream status' line: `status("users", "COMPLETE")`."""
+
+    def line(stream: str, status: str, emitted_at: float = EMITTED_AT) -> bytes:
+        of_stream = {"stream_descriptor": {"name": stream}, "status": status}
+        trace = {"type": "STREAM_STATUS", "emitted_at": emitted_at, "stream_status": of_stream}
+        return json.dumps({"type": "TRACE", "trace": trace}).encode()
 
     return line

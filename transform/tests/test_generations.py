@@ -1,0 +1,112 @@
+"""Generations: which one a record belongs to, and when one is complete. Real Delta tables."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from moovitamix_transform.streams import STREAMS
+
+Line = Callable[..., bytes]
+
+
+def test_each_read_of_tracks_or_users_is_a_generation_and_listens_keep_theirs(pipeline, record: Line):
+    lines = [record(stream, {"id": 1}) for stream in STREAMS]
+
+    pipeline.land(lines)
+    pipeline.land(lines)
+    pipeline.land(lines, full_refresh=frozenset({"listen_history"}))
+    pipeline.land(lines)
+
+    ids = {stream: pipeline.landed(stream)["_airbyte_generation_id"].sort().to_list() for stream in STREAMS}
+    assert ids == {
+        "tracks": [1, 2, 3, 4],
+        "users": [1, 2, 3, 4],
+        "listen_history": [1, 1, 2, 2],
+    }
+
+
+def test_a_generation_without_any_status_is_complete_when_the_input_ends_well(pipeline, record: Line):
+    pipeline.land([record("users", {"id": 1}), record("users", "1"), b"odd", record("tracks", {"id": 1})])
+
+    assert pipeline.generations() == [("users", 1, True, 2), ("tracks", 1, True, 1)]
+
+
+def test_a_generation_is_complete_at_the_time_of_its_status(pipeline, status: Line, record: Line):
+    pipeline.land([record("users", {"id": 1}), status("users", "COMPLETE", 1_767_225_600_000.5)])
+
+    completed_at = pipeline.warehouse.scan("_meta/generations").collect()["completed_at"].to_list()
+    assert completed_at == [datetime(2026, 1, 1, 0, 0, 0, 500, tzinfo=UTC)]
+
+
+def test_a_stream_that_completes_without_a_record_opens_a_generation(pipeline, status: Line, record: Line):
+    pipeline.land([record("users", {"id": 1})])
+    pipeline.land([status("users", "STARTED"), status("users", "COMPLETE")])
+    pipeline.land([record("users", {"id": 1})])
+
+    assert pipeline.generations() == [("users", 1, True, 0), ("users", 2, True, 0), ("users", 3, True, 0)]
+
+
+def test_among_statuses_a_stream_without_an_end_is_a_failure(pipeline, status: Line, record: Line):
+    landing = pipeline.land(
+        [
+            record("users", {"id": 1}),
+            status("users", "COMPLETE"),
+            status("tracks", "STARTED"),
+            status("tracks", "RUNNING"),
+        ]
+    )
+
+    assert landing.failures == [
+        "tracks: expected the status COMPLETE, but the input ended without it; what came of it is landed"
+    ]
+    assert pipeline.generations() == [("users", 1, True, 0), ("tracks", 1, False, 0)]
+
+
+def test_what_came_of_an_incomplete_stream_lands_and_its_generation_is_not_complete(
+    pipeline, state: Line, status: Line, record: Line
+):
+    landing = pipeline.land([record("users", {"id": 1}), state("users", "1"), status("users", "INCOMPLETE")])
+
+    assert landing.failures == ["users: the source ended it INCOMPLETE; what came of it is landed"]
+    assert (pipeline.texts("users"), pipeline.cursors()) == (['{"id": 1}'], {"users": "1"})
+    assert pipeline.generations() == [("users", 1, False, 0)]
+
+
+def test_after_a_trace_error_what_came_lands_and_no_generation_is_complete(pipeline, record: Line):
+    error = {"type": "ERROR", "emitted_at": 1.0, "error": {"message": "HTTP 500 for jane@example.org"}}
+
+    landing = pipeline.land(
+        [record("users", {"id": 1}), json.dumps({"type": "TRACE", "trace": error}).encode(), record("users", {"id": 2})]
+    )
+
+    assert landing.failures == ["HTTP 500 for j***@example.org"]
+    assert pipeline.texts("users") == ['{"id": 1}', '{"id": 2}']
+    assert pipeline.generations() == [("users", 1, False, 0)]
+
+
+def test_without_statuses_a_source_that_ends_badly_completes_no_generation(pipeline, record: Line):
+    landing = pipeline.land([record("users", {"id": 1})], failure="the source ended with exit code 137, expected 0")
+
+    assert landing.failures == ["the source ended with exit code 137, expected 0"]
+    assert pipeline.texts("users") == ['{"id": 1}']
+    assert pipeline.generations() == [("users", 1, False, 0)]
+
+
+def test_the_generation_of_a_read_that_was_killed_is_neither_complete_nor_used_again(pipeline, record: Line):
+    pipeline.land([record("users", {"id": 1})], is_killed=True)
+    pipeline.land([record("users", {"id": 2})])
+
+    assert pipeline.generations() == [("users", 2, True, 0)]
+    rows = pipeline.landed("users").select("_airbyte_generation_id", "_airbyte_data").rows()
+    assert sorted(rows) == [(1, '{"id": 1}'), (2, '{"id": 2}')]
+
+
+@pytest.mark.parametrize("emitted_at", ["1e300", "-1e300", "0", "null"])
+def test_a_status_at_a_time_no_calendar_has_is_taken_as_now(pipeline, status: Line, emitted_at: str):
+    before = datetime.now(UTC)
+
+    pipeline.land([status("users", "COMPLETE").replace(b"1767225600000", emitted_at.encode())])
+
+    completed_at = pipeline.warehouse.scan("_meta/generations").collect()["completed_at"].to_list()
+    assert before <= completed_at[0] <= datetime.now(UTC)
