@@ -30,18 +30,7 @@ def text(token: pl.Expr) -> pl.Expr:
 def instant(token: pl.Expr) -> pl.Expr:
     """datetime[us, UTC]: an ISO date, `T` or a space, a time with seconds and at most six fraction digits, an
     optional `Z` or offset. Without a zone it is UTC, as the API's are. Years 1 to 9999."""
-    content = pl.when(_is_string(token)).then(_content(token))
-    shaped = pl.when(content.str.contains(_INSTANT)).then(content)
-    local = (
-        shaped.str.replace(rf"(?:Z|{_OFFSET})$", "")
-        .str.replace(" ", "T", literal=True)
-        .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    )
-    offset = shaped.str.extract(rf"({_OFFSET})$").str.replace(":", "", literal=True)
-    hours, minutes = (offset.str.slice(at, 2).cast(pl.Int64, strict=False).fill_null(0) for at in (1, 3))
-    sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
-    utc = local.dt.replace_time_zone("UTC") - pl.duration(minutes=sign * (hours * 60 + minutes))
-    return pl.when(utc.is_between(_FIRST_INSTANT, _LAST_INSTANT)).then(utc)
+    return token.map_batches(_instants, return_dtype=pl.Datetime("us", "UTC"), is_elementwise=True)
 
 
 def duration_seconds(token: pl.Expr) -> pl.Expr:
@@ -57,26 +46,7 @@ def duration_seconds(token: pl.Expr) -> pl.Expr:
 def plays(token: pl.Expr) -> pl.Expr:
     """list[struct{track_id i64, position i32}]: a JSON array of integers, positions from 1. Null elements, and
     elements that are no integers, make the whole list unreadable."""
-    is_plain = token.str.contains(_PLAIN_ITEMS)
-    inside = pl.when(is_plain).then(token.str.replace_all(r"[\[\]\s]", ""))
-    plain = pl.when(inside == "").then(pl.lit([], dtype=pl.List(pl.String))).otherwise(inside.str.split(","))
-    mixed = (
-        pl.when(token.str.starts_with("[") & ~is_plain)
-        .then(token)
-        .map_batches(_elements, return_dtype=pl.List(pl.String), is_elementwise=True)
-    )
-    ids = (
-        pl.when(is_plain)
-        .then(plain.cast(pl.List(pl.Int64), strict=False))
-        .otherwise(mixed.list.eval(integer(pl.element())))
-    )
-    readable = pl.when(ids.list.eval(pl.element().is_null()).list.any() == False).then(ids)  # noqa: E712
-    return readable.list.eval(
-        pl.struct(
-            pl.element().alias("track_id"),
-            pl.element().cum_count().cast(pl.Int32).alias("position"),
-        )
-    )
+    return token.map_batches(_plays, return_dtype=PLAYS, is_elementwise=True)
 
 
 def empty_to_null(value: pl.Expr) -> pl.Expr:
@@ -90,6 +60,52 @@ def _is_string(token: pl.Expr) -> pl.Expr:
 def _content(token: pl.Expr) -> pl.Expr:
     """What is between a string token's quotes; its escapes are resolved already."""
     return token.str.slice(1, token.str.len_chars() - 2)
+
+
+# What follows goes step by step, over frames: as one expression, each step is computed anew wherever it is used.
+
+
+def _instants(tokens: pl.Series) -> pl.Series:
+    token, text, offset, utc = (pl.col(name) for name in ("token", "text", "offset", "utc"))
+    local = (
+        text.str.replace(rf"(?:Z|{_OFFSET})$", "")
+        .str.replace(" ", "T", literal=True)
+        .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", time_zone="UTC", strict=False)
+    )
+    hours, minutes = (offset.str.slice(at, 2).cast(pl.Int64, strict=False).fill_null(0) for at in (1, 3))
+    sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
+    return (
+        pl.DataFrame({"token": tokens})
+        .select(text=pl.when(_is_string(token)).then(_content(token)))
+        .select(text=pl.when(text.str.contains(_INSTANT)).then(text))
+        .select("text", offset=text.str.extract(rf"({_OFFSET})$").str.replace(":", "", literal=True))
+        .select(utc=local - pl.duration(minutes=sign * (hours * 60 + minutes)))
+        .select(pl.when(utc.is_between(_FIRST_INSTANT, _LAST_INSTANT)).then(utc))
+        .to_series()
+    )
+
+
+def _plays(tokens: pl.Series) -> pl.Series:
+    token, is_plain, plain, mixed, ids = (pl.col(name) for name in ("token", "is_plain", "plain", "mixed", "ids"))
+    digits = pl.when(is_plain).then(token.str.replace_all(r"[\[\]\s]", ""))
+    return (
+        pl.DataFrame({"token": tokens})
+        .with_columns(is_plain=token.str.contains(_PLAIN_ITEMS))
+        .with_columns(plain=digits, mixed=pl.when(token.str.starts_with("[") & ~is_plain).then(token))
+        .with_columns(plain=pl.when(plain == "").then(pl.lit([], pl.List(pl.String))).otherwise(plain.str.split(",")))
+        .with_columns(mixed=mixed.map_batches(_elements, return_dtype=pl.List(pl.String)))
+        .select(ids=plain.cast(pl.List(pl.Int64), strict=False).fill_null(mixed.list.eval(integer(pl.element()))))
+        .select(ids=pl.when(~ids.list.eval(pl.element().is_null()).list.any()).then(ids))
+        .select(
+            ids.list.eval(
+                pl.struct(
+                    pl.element().alias("track_id"),
+                    pl.element().cum_count().cast(pl.Int32).alias("position"),
+                )
+            )
+        )
+        .to_series()
+    )
 
 
 def _elements(arrays: pl.Series) -> pl.Series:
