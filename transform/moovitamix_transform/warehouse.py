@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from urllib.request import url2pathname
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
+from deltalake.table import FilePruningPredicateType, FilterType
 from filelock import FileLock, Timeout
 
 from moovitamix_transform.errors import (
@@ -25,6 +27,7 @@ from moovitamix_transform.errors import (
 
 LAYOUT = 1
 _LOCK = ".lock"
+_UNFIT = frozenset("%[]")
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
@@ -43,6 +46,11 @@ class Warehouse:
             raise UsageError("--warehouse: expected a folder or a URL, got an empty text")
         root = url2pathname(self.root.removeprefix("file://")) if self.root.startswith("file://") else self.root
         object.__setattr__(self, "root", root.rstrip("/") or "/")
+        if self.is_local and (odd := _UNFIT.intersection(str(Path(self.root).absolute()))):
+            raise UsageError(
+                f"--warehouse {self.root}: expected a path without any of {' '.join(sorted(_UNFIT))}, which delta-rs "
+                f"cannot write to, got {' '.join(sorted(odd))} in {Path(self.root).absolute()}"
+            )
 
     @property
     def is_local(self) -> bool:
@@ -190,10 +198,27 @@ class Warehouse:
         if not self.exists(table):
             raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none")
         with _explained(f"{self.uri(table)}: could not read version {'newest' if version is None else version}"):
-            return DeltaTable(self.uri(table), version=version)
+            return _Table(self.uri(table), version=version)
 
     def _actions(self, table: str, version: int | None = None) -> pl.DataFrame:
         return pl.DataFrame(self._table(table, version).get_add_actions(flatten=True))
+
+
+class _Table(DeltaTable):
+    """A table whose files Polars finds: delta-rs percent-encodes the folder they are in, Polars takes it as it is."""
+
+    def file_uris(
+        self,
+        partition_filters: FilterType | None = None,
+        *,
+        file_pruning_predicate: FilePruningPredicateType | None = None,
+    ) -> list[str]:
+        uris = super().file_uris(partition_filters, file_pruning_predicate=file_pruning_predicate)
+        if not self.table_uri.startswith("file://"):
+            return uris
+        encoded = self.table_uri.removeprefix("file://")
+        folder = unquote(encoded)
+        return [folder + uri.removeprefix(encoded) for uri in uris]
 
 
 def _properties(metadata: Metadata | None) -> CommitProperties | None:
