@@ -180,7 +180,7 @@ class RunningSource:
             )
         if code == 0:
             return None
-        self._reader.join(END_SECONDS)  # its last words are on their way
+        self._reader.join(STOP_SECONDS)  # its last words are on their way
         words = f": {self._last_words}" if self._last_words else " and no word on stderr"
         if code == supervise.NOT_STARTED:
             return f"the source {self._name} could not be started{words}"
@@ -196,10 +196,12 @@ class RunningSource:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stderr is not None  # noqa: S101
+        self._process.stdout.close()
         self._reader.join(STOP_SECONDS)
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe is not None  # noqa: S101
-            pipe.close()
+        if not self._reader.is_alive():  # else someone holds the other end: closing would wait for them
+            self._process.stderr.close()
 
 
 def _end(code: int) -> str:
