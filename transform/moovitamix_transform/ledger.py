@@ -64,29 +64,29 @@ def of_history(warehouse: Warehouse, tables: dict[str, int]) -> dict[str, Stream
             quarantined=int(quarantined),
         )
         _require_sum(entry)
+        _require_judged(entry, warehouse.count(f"staging/base_{name}", tables[f"base_{name}"]))
         entries[name] = entry
     _require_quarantine(warehouse, tables, entries)
     return entries
 
 
 def new_records(warehouse: Warehouse, run_id: str, stream: str, tables: dict[str, int], before: int | None) -> int:
-    """Keys of the run's good records that the build before did not have, or had with other columns.
+    """Keys of the run's good records whose latest row the build before did not have, or had with other columns.
 
     Args:
         tables: the table versions of the run's build.
         before: the version of stg_<stream> in the build before; None when there was none.
     """
     key = KEYS[stream]
-    staged = warehouse.scan(f"staging/stg_{stream}", tables[f"stg_{stream}"])
-    columns = pl.struct(staged.collect_schema().names()).hash(seed=0).alias("columns")
-    mine = warehouse.scan(f"staging/base_{stream}", tables[f"base_{stream}"]).filter(
-        pl.col("run_id") == run_id, pl.col("broken_rules").list.len() == 0
-    )
-    fresh = mine.select(*key, columns)
+    good = pl.col("broken_rules").list.len() == 0
+    base = warehouse.scan(f"staging/base_{stream}", tables[f"base_{stream}"])
+    mine = base.filter(good, pl.col("run_id") == run_id).select(key).unique()
+    columns = pl.struct(pl.all()).hash(seed=0).alias("columns")
+    fresh = warehouse.scan(f"staging/stg_{stream}", tables[f"stg_{stream}"]).select(*key, columns)
     if before is not None:
         seen = warehouse.scan(f"staging/stg_{stream}", before).select(*key, columns)
         fresh = fresh.join(seen, on=[*key, "columns"], how="anti")
-    return int(fresh.select(pl.struct(key).n_unique()).collect().item())
+    return int(fresh.join(mine, on=key, how="semi").select(pl.len()).collect(engine="streaming").item())
 
 
 def _require_sum(entry: StreamLedger) -> None:
@@ -96,6 +96,15 @@ def _require_sum(entry: StreamLedger) -> None:
             f"{entry.stream}: {entry.landed_total} records landed, expected as many in the tables, got {entry.kept} "
             f"kept, {entry.superseded} superseded and {entry.quarantined} quarantined: "
             f"{(entry.landed_total or 0) - parts:+} unaccounted for. The build is not published; the one before stays."
+        )
+
+
+def _require_judged(entry: StreamLedger, judged: int) -> None:
+    """Lost between landing and judging, with its key's row still there: the sum alone does not see it."""
+    if entry.landed_total != judged:
+        raise LedgerMismatch(
+            f"{entry.stream}: {entry.landed_total} records landed, expected as many judged, got {judged}: "
+            f"{(entry.landed_total or 0) - judged:+} unaccounted for. The build is not published; the one before stays."
         )
 
 

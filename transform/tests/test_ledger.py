@@ -1,0 +1,106 @@
+"""Law 1 over a stream's whole history, and what of a run is new."""
+
+import pytest
+from moovitamix_transform import ledger
+from moovitamix_transform.errors import LedgerMismatch
+from moovitamix_transform.graph import models
+
+AT, LATER = "2026-01-01T00:00:00", "2026-01-02T00:00:00"
+
+
+def track(number: object, **changes: object) -> dict[str, object]:
+    return {"id": number, "name": "A", "created_at": AT, "updated_at": AT} | changes
+
+
+def listens(number: int, *items: int, **changes: object) -> dict[str, object]:
+    return {"user_id": number, "items": items, "created_at": AT, "updated_at": AT} | changes
+
+
+def test_each_record_is_in_exactly_one_place(pipeline, record):
+    pipeline.land([record("tracks", track(number)) for number in (1, 2, 3)])
+    pipeline.land([record("tracks", track(1, name="B")), record("tracks", track("x")), record("tracks", "{}")])
+
+    streams = pipeline.build().streams
+
+    tracks = streams["tracks"]
+    assert (tracks.landed_total, tracks.kept, tracks.superseded, tracks.quarantined) == (6, 3, 1, 2)
+    nothing = streams["users"]
+    assert (nothing.landed_total, nothing.kept, nothing.superseded, nothing.quarantined) == (0, 0, 0, 0)
+
+
+def test_the_same_list_in_another_zone_is_superseded(pipeline, record):
+    pipeline.land(
+        [
+            record("listen_history", listens(7, 1, created_at="2026-01-01T12:00:00")),
+            record("listen_history", listens(7, 1, created_at="2026-01-01T14:00:00+02:00")),
+        ]
+    )
+
+    streams = pipeline.build().streams
+
+    assert (streams["listen_history"].kept, streams["listen_history"].superseded) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        pytest.param("stg_tracks", "tracks: 3 records landed, expected as many in the tables, got 1 kept", id="kept"),
+        pytest.param("base_tracks", "tracks: 3 records landed, expected as many", id="judged"),
+        pytest.param("quarantine", "quarantine: expected 1 of tracks, got 0: +1 unaccounted for.", id="quarantined"),
+    ],
+)
+def test_a_lost_row_is_a_mismatch_that_names_the_stream_and_the_number(pipeline, record, table: str, message: str):
+    pipeline.land([record("tracks", track(number)) for number in (1, 2, "x")])
+    tables = pipeline.build().build.tables
+    path = models()[table].path
+    version = pipeline.warehouse.overwrite(path, pipeline.warehouse.scan(path).collect().head(-1).lazy())
+
+    with pytest.raises(LedgerMismatch) as mismatch:
+        ledger.of_history(pipeline.warehouse, tables | {table: version})
+
+    assert str(mismatch.value).startswith(message)
+    assert ": +1 unaccounted for." in str(mismatch.value)
+
+
+def test_a_lost_line_is_a_mismatch(pipeline, record):
+    pipeline.land([b"oops", record("tracks", track(1))])
+    tables = pipeline.build().build.tables
+    version = pipeline.warehouse.overwrite(
+        "staging/quarantine", pipeline.warehouse.scan("staging/quarantine").collect().clear().lazy()
+    )
+
+    with pytest.raises(LedgerMismatch, match=r"^quarantine: expected 1 of lines, got 0: \+1 unaccounted for"):
+        ledger.of_history(pipeline.warehouse, tables | {"quarantine": version})
+
+
+@pytest.mark.parametrize(
+    ("second_read", "count"),
+    [
+        pytest.param([listens(7, 1), listens(8, 1)], 0, id="nothing_else"),
+        pytest.param([listens(9, 1)], 1, id="a_key_never_seen"),
+        pytest.param([listens(7, 1, created_at=LATER)], 1, id="another_instant_is_another_key"),
+        pytest.param([listens(7, 2, updated_at=LATER)], 1, id="other_attributes"),
+        pytest.param([listens(9, 1), listens(9, 2, updated_at=LATER), listens(9, 1)], 1, id="one_key_three_times"),
+        pytest.param([listens(9, 1) | {"items": [None]}], 0, id="a_quarantined_record"),
+        pytest.param(
+            [listens(7, 2, updated_at="2025-01-01T00:00:00")], 0, id="an_older_version_that_counts_for_nothing"
+        ),
+    ],
+)
+def test_what_is_new_of_a_run(pipeline, record, second_read, count: int):
+    pipeline.land([record("listen_history", data) for data in (listens(7, 1), listens(8, 1))])
+    before = pipeline.build().build
+
+    run = pipeline.land([record("listen_history", data) for data in second_read])
+    tables = pipeline.build().build.tables
+
+    staged_before = before.tables["stg_listen_history"]
+    assert ledger.new_records(pipeline.warehouse, run.run_id, "listen_history", tables, staged_before) == count
+
+
+def test_in_the_first_build_every_key_of_the_run_is_new(pipeline, record):
+    run = pipeline.land([record("tracks", track(number)) for number in (1, 2, 2, "x")])
+
+    tables = pipeline.build().build.tables
+
+    assert ledger.new_records(pipeline.warehouse, run.run_id, "tracks", tables, None) == 2
