@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from moovitamix_transform import landing as landing_module
 from moovitamix_transform import ledger, sources
 from moovitamix_transform.errors import LedgerMismatch
+from moovitamix_transform.landing import Landing
+from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.streams import STREAMS
+from rich.console import Console
 
 Line = Callable[..., bytes]
 
@@ -160,11 +163,12 @@ def test_the_ledger_of_a_run_counts_that_run_alone(pipeline, record: Line):
 def test_small_records_and_lines_are_committed_before_they_fill_the_memory(
     pipeline, monkeypatch: pytest.MonkeyPatch, line: bytes, table: str
 ):
-    pipeline.land()  # the tables
+    sources.make_missing(pipeline.warehouse)
     empty = pipeline.warehouse.version(table)
     monkeypatch.setattr(landing_module, "FLUSH_BYTES", 100_000)
+    landing = Landing(pipeline.warehouse, "run", RunProgress(Console(quiet=True), "ERROR"), pipeline.echoed.append)
 
-    pipeline.land([line] * 500, [line] * 500, [line] * 500)
+    landing.read([(line + b"\n") * 500] * 3)
 
     assert pipeline.warehouse.count(table) == 1500
     assert pipeline.warehouse.version(table) - empty == 3, "expected a commit for each 500 lines, 200 bytes each"

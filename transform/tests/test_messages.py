@@ -11,7 +11,7 @@ from moovitamix_transform.streams import STREAMS
 
 STATE = b'{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{}}}}'
 LOG = b'{"type":"LOG","log":{"level":"INFO","message":"hello"}}'
-GOOD = b'{"type":"RECORD","record":{"stream":"tracks","data":{"id":7},"emitted_at":1767225600000}}'
+GOOD = b'{"type":"RECORD","record":{"stream":"tracks","data":{"id":7},"emitted_at":1600000000000}}'
 
 
 def one_by_one(block: bytes) -> list[object]:
@@ -80,11 +80,11 @@ def test_a_line_that_is_not_utf8_keeps_its_bytes_as_escapes():
         pytest.param(GOOD.replace(b'{"id":7}', b'"{}"'), "tracks", id="data_a_text"),
         pytest.param(GOOD.replace(b'{"id":7}', b"null"), "tracks", id="data_null"),
         pytest.param(GOOD.replace(b'"data":{"id":7},', b""), "tracks", id="no_data"),
-        pytest.param(GOOD.replace(b',"emitted_at":1767225600000', b""), "tracks", id="no_emitted_at"),
-        pytest.param(GOOD.replace(b"1767225600000", b'"1767225600000"'), "tracks", id="emitted_at_a_text"),
-        pytest.param(GOOD.replace(b"1767225600000", b"253402300800000"), "tracks", id="year_10000"),
-        pytest.param(GOOD.replace(b"1767225600000", b"-62135596800001"), "tracks", id="before_year_1"),
-        pytest.param(GOOD.replace(b"1767225600000", b"9" * 400), "tracks", id="emitted_at_of_400_digits"),
+        pytest.param(GOOD.replace(b',"emitted_at":1600000000000', b""), "tracks", id="no_emitted_at"),
+        pytest.param(GOOD.replace(b"1600000000000", b'"1600000000000"'), "tracks", id="emitted_at_a_text"),
+        pytest.param(GOOD.replace(b"1600000000000", b"253402300800000"), "tracks", id="year_10000"),
+        pytest.param(GOOD.replace(b"1600000000000", b"-62135596800001"), "tracks", id="before_year_1"),
+        pytest.param(GOOD.replace(b"1600000000000", b"9" * 400), "tracks", id="emitted_at_of_400_digits"),
         pytest.param(b'{"type":"STATE"}', None, id="state_without_a_state"),
         pytest.param(b'{"type":"LOG","log":{"level":"INFO"}}', None, id="log_without_a_message"),
     ],
@@ -115,7 +115,7 @@ def test_a_record_of_another_stream_with_data_that_is_no_object_is_not_a_message
 def test_blank_lines_say_nothing(blank: bytes):
     said = one_by_one(b"\n".join([blank, GOOD, blank, GOOD, blank]))
 
-    assert said == [("tracks", 1767225600000, b'{"id":7}')] * 2
+    assert said == [("tracks", 1600000000000, b'{"id":7}')] * 2
 
 
 def test_an_object_over_two_lines_is_two_odd_lines():
@@ -138,7 +138,7 @@ def test_a_state_keeps_the_bytes_of_its_line():
 
     said = one_by_one(GOOD + b"\n" + line + b"\n" + GOOD)
 
-    record = ("tracks", 1767225600000, b'{"id":7}')
+    record = ("tracks", 1600000000000, b'{"id":7}')
     assert isinstance(said[1], StateLine)
     assert [said[0], said[1].line, said[2]] == [record, line, record]
     assert state_stream_name(said[1].state) == "users"

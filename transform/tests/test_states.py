@@ -1,10 +1,16 @@
 """Law 2: a state is committed with the records it covers, then echoed. Real Delta tables."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
+from moovitamix_transform import sources
+from moovitamix_transform.blocks import IDLE
+from moovitamix_transform.landing import Landing
+from moovitamix_transform.progress import RunProgress
+from rich.console import Console
 
 Line = Callable[..., bytes]
 
@@ -42,6 +48,21 @@ def test_a_state_is_echoed_after_its_commit_with_its_bytes(pipeline, state: Line
     pipeline.land([record("users", {"id": 1}), line])
 
     assert seen == [(line, 1, {"users": "1"})]
+
+
+def test_a_state_is_echoed_as_soon_as_nothing_more_comes(pipeline, state: Line, record: Line):
+    echoed_before_the_end = []
+    sources.make_missing(pipeline.warehouse)
+    landing = Landing(pipeline.warehouse, "run", RunProgress(Console(quiet=True), "ERROR"), pipeline.echoed.append)
+
+    def blocks() -> Iterator[bytes]:
+        yield record("users", {"id": 1}) + b"\n" + state("users", "1")
+        yield IDLE
+        echoed_before_the_end.extend(pipeline.echoed)
+
+    landing.read(blocks())
+
+    assert echoed_before_the_end == [state("users", "1")]
 
 
 def test_several_states_in_a_batch_are_all_echoed_and_the_last_is_kept(pipeline, state: Line, record: Line):
@@ -137,4 +158,13 @@ def test_a_state_may_claim_fewer_records_than_came(pipeline, state: Line, record
     landing = pipeline.land([record("users", {"id": 1}), record("users", {"id": 2}), state("users", "1", 1)])
 
     assert landing.failures == []
+    assert pipeline.cursors() == {"users": "1"}
+
+
+def test_a_state_is_found_behind_commits_that_carry_none(pipeline, state: Line):
+    pipeline.land([state("users", "1")])
+
+    for _ in range(3):
+        pipeline.warehouse.append("source/users", pl.DataFrame(schema=sources.RECORDS))
+
     assert pipeline.cursors() == {"users": "1"}
