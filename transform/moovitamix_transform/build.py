@@ -1,7 +1,8 @@
 """Source tables → staging and marts, made visible together or not at all."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -10,7 +11,8 @@ import polars as pl
 from moovitamix_transform import builds, ledger, sources
 from moovitamix_transform.builds import Build
 from moovitamix_transform.contracts import require
-from moovitamix_transform.data_warnings import all_warnings
+from moovitamix_transform.data_warnings import DataWarning, all_warnings
+from moovitamix_transform.errors import ContractBroken, LedgerMismatch
 from moovitamix_transform.graph import SOURCES, Model, models
 from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
 from moovitamix_transform.warehouse import Warehouse
@@ -28,6 +30,15 @@ class BuildResult:
     notices: list[str] = field(default_factory=list)
 
 
+@contextmanager
+def _or_nothing() -> Iterator[None]:
+    try:
+        yield
+    except (ContractBroken, LedgerMismatch) as error:
+        raise type(error)(f"{error}. The build is not published; the one before stays.") from error
+
+
+@_or_nothing()
 def build(
     warehouse: Warehouse, run_id: str, *, full_refresh: bool = False, on_table: Callable[[str], None] = lambda _: None
 ) -> BuildResult:
@@ -110,8 +121,8 @@ def _has_same_rows(one: pl.LazyFrame, other: pl.LazyFrame) -> bool:
 
 
 def count_warnings(warehouse: Warehouse, build: Build) -> list[WarningCount]:
-    counts = []
-    for warning in all_warnings():
-        tables = {name: scan(warehouse, name, build.tables) for name in warning.reads}
-        counts.append(WarningCount(warning.name, warning.table, warning.count(tables)))
-    return counts
+    return [WarningCount(each.name, each.table, count_of(warehouse, build, each)) for each in all_warnings()]
+
+
+def count_of(warehouse: Warehouse, build: Build, warning: DataWarning) -> int:
+    return warning.count({name: scan(warehouse, name, build.tables) for name in warning.reads})

@@ -1,16 +1,24 @@
 """The newest build, judged again from its tables as they lie: contracts, ledger, warnings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+import polars as pl
+
 from moovitamix_transform import builds, ledger
-from moovitamix_transform.build import count_warnings, scan
+from moovitamix_transform.build import count_of, scan
+from moovitamix_transform.builds import Build
 from moovitamix_transform.contracts import require
-from moovitamix_transform.errors import ContractBroken, LedgerMismatch, NoSuchTable, WarehouseError
+from moovitamix_transform.data_warnings import DataWarning, all_warnings
+from moovitamix_transform.errors import ContractBroken, LedgerMismatch, NoSuchTable, WarehouseError, first_line
 from moovitamix_transform.graph import models
 from moovitamix_transform.warehouse import Warehouse
 
 Outcome = Literal["passed", "failed", "warned"]
+Judgement = tuple[Outcome, str]  # with its detail
+Judge = Callable[[Warehouse, Build], Judgement]
 
 
 @dataclass(frozen=True)
@@ -24,24 +32,53 @@ class CheckResult:
 
 
 def check(warehouse: Warehouse) -> list[CheckResult]:
-    """Each contract, the ledger of each stream and each warning of the newest build."""
+    """Each contract, the ledger of each stream and each warning of the newest build. A table that cannot be read any
+    more fails what reads it, and nothing else."""
     build = builds.newest(warehouse)
     if build is None:
         raise NoSuchTable(f"{warehouse.root}: expected a build to check, none is published yet; run `moovitamix build`")
+    damage = {name: warehouse.damage(model.path, build.tables[name]) for name, model in models().items()}
+    judgements: list[tuple[str, str, tuple[str, ...], Judge]] = [
+        *(("contract", name, (name,), partial(_contract, name)) for name in models()),
+        *(("ledger", name, (f"base_{name}", f"stg_{name}"), partial(_ledger, name)) for name in ledger.KEYS),
+        ("ledger", "quarantine", ("quarantine", *(f"base_{name}" for name in ledger.KEYS)), _quarantine),
+        *(("warning", warning.table, warning.reads, partial(_warning, warning)) for warning in all_warnings()),
+    ]
     results = []
-    for name, model in models().items():
-        try:
-            require(name, scan(warehouse, name, build.tables), model.contract)
-            results.append(CheckResult("contract", name, "passed", model.grain))
-        except (ContractBroken, WarehouseError) as error:
-            results.append(CheckResult("contract", name, "failed", str(error)))
-    try:
-        for stream, entry in ledger.of_history(warehouse, build.tables).items():
-            sum_ = f"{entry.kept} kept + {entry.superseded} superseded + {entry.quarantined} quarantined"
-            results.append(CheckResult("ledger", stream, "passed", f"{entry.landed_total} landed = {sum_}"))
-    except (LedgerMismatch, WarehouseError) as error:
-        results.append(CheckResult("ledger", str(error).partition(":")[0], "failed", str(error)))
-    for warning in count_warnings(warehouse, build):
-        outcome: Outcome = "warned" if warning.count else "passed"
-        results.append(CheckResult("warning", warning.table, outcome, f"{warning.name}: {warning.count} rows"))
+    for kind, subject, reads, judge in judgements:
+        damaged = next((damage[name] for name in reads if damage[name]), None)
+        judgement: Judgement = (
+            _judged(subject, partial(judge, warehouse, build)) if damaged is None else ("failed", damaged)
+        )
+        results.append(CheckResult(kind, subject, *judgement))
     return results
+
+
+def _judged(subject: str, judge: Callable[[], Judgement]) -> Judgement:
+    try:
+        return judge()
+    except (ContractBroken, LedgerMismatch) as error:
+        return "failed", str(error)
+    except (WarehouseError, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        return "failed", f"{subject}: could not be read: {first_line(error)}"
+
+
+def _contract(name: str, warehouse: Warehouse, build: Build) -> Judgement:
+    require(name, scan(warehouse, name, build.tables), models()[name].contract)
+    return "passed", models()[name].grain
+
+
+def _ledger(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
+    entry = ledger.of_stream(warehouse, build.tables, stream)
+    parts = f"{entry.kept} kept + {entry.superseded} superseded + {entry.quarantined} quarantined"
+    return "passed", f"{entry.landed_total} landed = {parts}"
+
+
+def _quarantine(warehouse: Warehouse, build: Build) -> Judgement:
+    ledger.require_quarantine(warehouse, build.tables)
+    return "passed", "each quarantined record and line is in it"
+
+
+def _warning(warning: DataWarning, warehouse: Warehouse, build: Build) -> Judgement:
+    count = count_of(warehouse, build, warning)
+    return "warned" if count else "passed", f"{warning.name}: {count} rows"

@@ -76,7 +76,7 @@ def require(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
     """ContractBroken, with the rule, the number and the first offenders, unless every row keeps the contract."""
     got, expected = rows.collect_schema(), schema(contract)
     if got != expected:
-        raise ContractBroken(f"{table}: expected the columns {_listed(expected)}, got {_listed(got)}; not published")
+        raise ContractBroken(f"{table}: expected the columns {_listed(expected)}, got {_listed(got)}")
     if _is_kept(rows, contract):
         return
     _, failure = contract.filter(rows.collect(engine="streaming"))
@@ -91,7 +91,7 @@ def require(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
         what = f"{count} rows share values of ({', '.join(columns)}), expected one row each; first: {first}"
     else:
         what = f"{count} rows break '{rule}'; first: {invalid.head(1).to_dicts()}"
-    raise ContractBroken(f"{table}: {what}. The build is not published; the one before stays.")
+    raise ContractBroken(f"{table}: {what}")
 
 
 def _is_kept(rows: pl.LazyFrame, contract: type[Contract]) -> bool:

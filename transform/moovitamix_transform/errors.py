@@ -58,3 +58,8 @@ class ContractBroken(MoovitamixError):
 
 class LedgerMismatch(MoovitamixError):
     pass
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, without its details."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip().rstrip(".")

@@ -44,30 +44,34 @@ def of_run(warehouse: Warehouse, run_id: str, received: Counter[str | None] | No
 
 
 def of_history(warehouse: Warehouse, tables: dict[str, int]) -> dict[str, StreamLedger]:
-    """landed_total = kept + superseded + quarantined, for each stream, at these table versions.
+    """Every stream's numbers over its whole history, at these table versions.
 
-    landed_total comes from the source table's log, kept from the staging table's, the others from the judged records.
     Raises LedgerMismatch, naming the stream and the difference.
     """
-    entries = {}
-    for name, key in KEYS.items():
-        base = warehouse.scan(f"staging/base_{name}", tables[f"base_{name}"])
-        good = pl.col("broken_rules").list.len() == 0
-        quarantined = base.filter(~good).select(pl.len()).collect().item()
-        records_per_key = base.filter(good).group_by(key).len()
-        superseded = records_per_key.select((pl.col("len") - 1).sum()).collect(engine="streaming").item()
-        entry = StreamLedger(
-            name,
-            landed_total=warehouse.count(sources.path(name), tables[name]),
-            kept=warehouse.count(f"staging/stg_{name}", tables[f"stg_{name}"]),
-            superseded=int(superseded),
-            quarantined=int(quarantined),
-        )
-        _require_sum(entry)
-        _require_judged(entry, warehouse.count(f"staging/base_{name}", tables[f"base_{name}"]))
-        entries[name] = entry
-    _require_quarantine(warehouse, tables, entries)
+    entries = {name: of_stream(warehouse, tables, name) for name in KEYS}
+    require_quarantine(warehouse, tables)
     return entries
+
+
+def of_stream(warehouse: Warehouse, tables: dict[str, int], name: str) -> StreamLedger:
+    """landed_total = kept + superseded + quarantined.
+
+    landed_total comes from the source table's log, kept from the staging table's, the others from the judged records.
+    """
+    base = warehouse.scan(f"staging/base_{name}", tables[f"base_{name}"])
+    good = pl.col("broken_rules").list.len() == 0
+    records_per_key = base.filter(good).group_by(KEYS[name]).len()
+    superseded = records_per_key.select((pl.col("len") - 1).sum()).collect(engine="streaming").item()
+    entry = StreamLedger(
+        name,
+        landed_total=warehouse.count(sources.path(name), tables[name]),
+        kept=warehouse.count(f"staging/stg_{name}", tables[f"stg_{name}"]),
+        superseded=int(superseded),
+        quarantined=_quarantined(warehouse, tables, name),
+    )
+    _require_sum(entry)
+    _require_judged(entry, warehouse.count(f"staging/base_{name}", tables[f"base_{name}"]))
+    return entry
 
 
 def new_records(warehouse: Warehouse, run_id: str, stream: str, tables: dict[str, int], before: int | None) -> int:
@@ -89,13 +93,18 @@ def new_records(warehouse: Warehouse, run_id: str, stream: str, tables: dict[str
     return int(fresh.join(mine, on=key, how="semi").select(pl.len()).collect(engine="streaming").item())
 
 
+def _quarantined(warehouse: Warehouse, tables: dict[str, int], name: str) -> int:
+    base = warehouse.scan(f"staging/base_{name}", tables[f"base_{name}"])
+    return int(base.filter(pl.col("broken_rules").list.len() > 0).select(pl.len()).collect().item())
+
+
 def _require_sum(entry: StreamLedger) -> None:
     parts = (entry.kept or 0) + (entry.superseded or 0) + (entry.quarantined or 0)
     if entry.landed_total != parts:
         raise LedgerMismatch(
             f"{entry.stream}: {entry.landed_total} records landed, expected as many in the tables, got {entry.kept} "
             f"kept, {entry.superseded} superseded and {entry.quarantined} quarantined: "
-            f"{(entry.landed_total or 0) - parts:+} unaccounted for. The build is not published; the one before stays."
+            f"{(entry.landed_total or 0) - parts:+} unaccounted for"
         )
 
 
@@ -104,12 +113,15 @@ def _require_judged(entry: StreamLedger, judged: int) -> None:
     if entry.landed_total != judged:
         raise LedgerMismatch(
             f"{entry.stream}: {entry.landed_total} records landed, expected as many judged, got {judged}: "
-            f"{(entry.landed_total or 0) - judged:+} unaccounted for. The build is not published; the one before stays."
+            f"{(entry.landed_total or 0) - judged:+} unaccounted for"
         )
 
 
-def _require_quarantine(warehouse: Warehouse, tables: dict[str, int], entries: dict[str, StreamLedger]) -> None:
-    """The quarantine holds each of them: the records the ledger counts, and every line."""
+def require_quarantine(warehouse: Warehouse, tables: dict[str, int]) -> None:
+    """The quarantine holds each of them: the records the ledger counts, and every line.
+
+    Raises LedgerMismatch, naming the stream and the difference.
+    """
     held = (
         warehouse.scan("staging/quarantine", tables["quarantine"])
         .group_by("stream", is_line=pl.col("rule").is_in(list(ODD_RULES)))
@@ -119,12 +131,12 @@ def _require_quarantine(warehouse: Warehouse, tables: dict[str, int], entries: d
     lines = held.filter("is_line")["raw_id"].sum()
     expected = {"lines": warehouse.count(sources.path("_lines"), tables["_lines"])}
     got = {"lines": lines}
-    for name, entry in entries.items():
-        expected[name] = entry.quarantined or 0
+    for name in KEYS:
+        expected[name] = _quarantined(warehouse, tables, name)
         got[name] = held.filter(~pl.col("is_line") & (pl.col("stream") == name))["raw_id"].sum()
     for name in expected:
         if expected[name] != got[name]:
             raise LedgerMismatch(
                 f"quarantine: expected {expected[name]} of {name}, got {got[name]}: "
-                f"{expected[name] - got[name]:+} unaccounted for. The build is not published; the one before stays."
+                f"{expected[name] - got[name]:+} unaccounted for"
             )

@@ -23,6 +23,7 @@ from moovitamix_transform.errors import (
     UsageError,
     WarehouseError,
     WarehouseInUse,
+    first_line,
 )
 
 LAYOUT = 1
@@ -151,6 +152,21 @@ class Warehouse:
         mine = actions.filter((pl.col(f"min.{column}") == value) & (pl.col(f"max.{column}") == value))
         return int(mine["num_records"].sum())
 
+    def damage(self, table: str, version: int | None = None) -> str | None:
+        """The first file of a table on a local folder that is gone or has another size than its log says.
+
+        Polars ends the process's thread over a Parquet file that was cut off: this looks before it reads.
+        """
+        if not self.is_local:
+            return None
+        for name, expected in self._actions(table, version).select("path", "size_bytes").iter_rows():
+            file = Path(self.uri(table)) / unquote(name)
+            if not file.exists():
+                return f"{file}: expected a file of {expected} bytes, found none"
+            if file.stat().st_size != expected:
+                return f"{file}: expected {expected} bytes, got {file.stat().st_size}"
+        return None
+
     def append(self, table: str, rows: pl.DataFrame, metadata: Metadata | None = None) -> int:
         """One commit, also without rows: then it carries the metadata only. Returns the version."""
         with _explained(f"{self.uri(table)}: could not append {rows.height} rows"):
@@ -231,8 +247,4 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except (DeltaError, OSError, pl.exceptions.PolarsError) as error:
-        raise WarehouseError(f"{what}: {_first_line(error)}. What was committed before stays.") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip().rstrip(".")
+        raise WarehouseError(f"{what}: {first_line(error)}. What was committed before stays.") from error
