@@ -90,7 +90,7 @@ class RunProgress:
             if self._lowest >= LEVELS.index("INFO"):
                 message = message.partition("\nTraceback (most recent call last)")[0]
             text = hide(f"{level} {message}", self._secrets)
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def idle(self) -> None:
         """Nothing came for a moment; told now and then, so that a wait has a reason."""

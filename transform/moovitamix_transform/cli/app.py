@@ -13,15 +13,16 @@ from typing import Annotated
 import typer
 
 from moovitamix_transform.cli import SIGNALS, check, pipeline, quarantine, state, tables
-from moovitamix_transform.cli.options import consoles
+from moovitamix_transform.cli.invocation import NAME
+from moovitamix_transform.cli.options import consoles, help_without_command
 from moovitamix_transform.errors import MoovitamixError
 from moovitamix_transform.masking import mask
 
 app = typer.Typer(
-    name="moovitamix",
+    name=NAME,
     help="From the MooVitamix API to tables one can trust.",
     epilog="Example: moovitamix run --api-url http://127.0.0.1:8000",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
@@ -44,6 +45,7 @@ def _print_version(is_asked: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -53,6 +55,7 @@ def _options(
 ) -> None:
     if show_traceback:
         os.environ["MOOVITAMIX_TRACEBACK"] = "1"
+    help_without_command(context)
 
 
 def run_and_exit() -> None:
@@ -69,7 +72,7 @@ def run_and_exit() -> None:
 def run_command(arguments: list[str]) -> int:
     """One command line to its exit code. Every error becomes a message on stderr."""
     try:
-        result = app(with_optional_values(arguments), standalone_mode=False)
+        result = app(with_optional_values(arguments), prog_name=NAME, standalone_mode=False)
     except typer.Exit as exit_:
         return int(exit_.exit_code)
     except MoovitamixError as error:
@@ -85,7 +88,8 @@ def run_command(arguments: list[str]) -> int:
         usage = getattr(error, "format_message", None)  # click's own errors: unknown option, missing value
         if usage is None:
             return _tell(f"a defect of moovitamix: {type(error).__name__}: {error}; see it with --traceback", 1)
-        return _tell(f"{usage()} (see `moovitamix --help`)", int(getattr(error, "exit_code", 2)))
+        path = getattr(getattr(error, "ctx", None), "command_path", NAME)
+        return _tell(f"{usage()} (see `{path} --help`)", int(getattr(error, "exit_code", 2)))
     if result == _INTERRUPTED:
         return _tell("interrupted; what was committed stays, the next run goes on from there", 1)
     return int(result or 0)
@@ -98,7 +102,7 @@ def _tell(message: str, code: int) -> int:
     if os.environ.get("MOOVITAMIX_TRACEBACK") and sys.exc_info()[0] is not None:
         traceback.print_exc()
     with suppress(OSError):  # a closed terminal: there is nobody to tell
-        consoles().err.print(f"moovitamix: {mask(message)}", markup=False, highlight=False, soft_wrap=True)
+        consoles().err.print(f"moovitamix: {mask(message)}", soft_wrap=True)
     return code
 
 

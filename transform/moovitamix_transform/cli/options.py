@@ -44,9 +44,20 @@ class _Stderr(Console):
 
 
 def consoles() -> Consoles:
-    return Consoles(Console(), _Stderr(stderr=True))
+    # Names and data may look like markup, an emoji's name or a number to be coloured: they are shown as they are.
+    return Consoles(
+        Console(markup=False, emoji=False, highlight=False),
+        _Stderr(stderr=True, markup=False, emoji=False, highlight=False),
+    )
 
 
 def reading(root: str) -> Warehouse:
     """The warehouse, for reading."""
     return Warehouse(root).open()
+
+
+def help_without_command(context: typer.Context) -> None:
+    """A group called by itself prints its help, and is a usage error."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)

@@ -55,7 +55,7 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(shown(column, row[column])) for column in columns))
     if title:
-        console.print(title, markup=False, highlight=False, soft_wrap=True)
+        console.print(title, soft_wrap=True)
     width = console.measure(table, options=console.options.update(width=10_000)).maximum
     if not console.is_terminal:
         console.width = max(width, 1)
@@ -68,10 +68,10 @@ def print_table(
 def _print_blocks(console: Console, rows: Sequence[Row], columns: Sequence[str]) -> None:
     names = max(len(column) for column in columns)
     for number, row in enumerate(rows, 1):
-        console.print(f"── row {number} ──", highlight=False)
+        console.print(f"── row {number} ──")
         for column in columns:
             value = shown(column, row[column])
-            console.print(f"{column:<{names}}  {value}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{column:<{names}}  {value}", soft_wrap=True)
 
 
 def shown(column: str, value: object) -> str:

@@ -26,7 +26,7 @@ from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
 RUN_EXAMPLE = "Example: moovitamix run --api-url http://127.0.0.1:8000"
-LAND_EXAMPLE = "Example: python source-moovitamix/main.py read --config config.json | moovitamix land"
+LAND_EXAMPLE = "\b\nExample: python source-moovitamix/main.py read --config config.json | moovitamix land"
 BUILD_EXAMPLE = "Example: moovitamix build --full-refresh"
 
 JsonObjectOption = Annotated[bool, typer.Option("--json", help="The run as one JSON object, as `_meta/runs` has it.")]

@@ -6,18 +6,30 @@ import polars as pl
 import typer
 
 from moovitamix_transform import catalog
-from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, JsonOption, WarehouseOption, consoles, reading
+from moovitamix_transform.cli.options import (
+    DEFAULT_WAREHOUSE,
+    JsonOption,
+    WarehouseOption,
+    consoles,
+    help_without_command,
+    reading,
+)
 from moovitamix_transform.cli.output import print_json, print_table
 from moovitamix_transform.cli.tables import tell_of_more
 from moovitamix_transform.masking import mask
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     help="What was received but does not count, and why.",
     epilog="Example: moovitamix quarantine list",
     rich_markup_mode=None,
 )
 PERSON_ROWS = 20
+
+
+@app.callback()
+def _group(context: typer.Context) -> None:
+    help_without_command(context)
 
 
 @app.command("list", epilog="Example: moovitamix quarantine list --json")
@@ -39,7 +51,7 @@ def list_(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = 
     else:
         print_table(rows.to_dicts(), rows.columns)
         if not rows.height:
-            consoles().err.print("nothing is quarantined", highlight=False)
+            consoles().err.print("nothing is quarantined")
 
 
 @app.command("show", epilog="Example: moovitamix quarantine show --stream tracks --rule duration_unreadable")

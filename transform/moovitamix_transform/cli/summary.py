@@ -46,13 +46,13 @@ def print_summary(warehouse: Warehouse, run: Run, result: BuildResult) -> None:
         if warning.count:
             meaning = meanings[warning.name]
             text = f"warning: {warning.count:,} {meaning[0].lower()}{meaning[1:]}. They are kept. ({warning.name})"
-            out.print(text, highlight=False, markup=False, soft_wrap=not out.is_terminal)
+            out.print(text, soft_wrap=not out.is_terminal)
     for notice in result.notices:
-        out.print(f"note: {notice}", highlight=False, markup=False, soft_wrap=not out.is_terminal)
+        out.print(f"note: {notice}", soft_wrap=not out.is_terminal)
     text = f"The warehouse is {warehouse.root}. Every record is accounted for. Try next:"
-    out.print(text, highlight=False, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)
     for command in ("show track_popularity --limit 5", "tables", "quarantine list"):
-        out.print(f"  {command_line(command, warehouse)}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"  {command_line(command, warehouse)}", soft_wrap=True)
 
 
 def _of_run(entry: StreamLedger) -> Row:
@@ -86,6 +86,5 @@ def print_landing(run: Run, console: Console) -> None:
         console.print(
             f"{name}: {entry.received:,} received, {entry.landed:,} landed, "
             f"{entry.quarantined_lines:,} quarantined lines",
-            highlight=False,
             soft_wrap=True,
         )

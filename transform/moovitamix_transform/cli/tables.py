@@ -58,6 +58,6 @@ def tell_of_more(frame: pl.LazyFrame, printed: int, limit: int | None) -> None:
     if printed == limit:
         total = frame.select(pl.len()).collect(engine="streaming").item()
         if total > printed:
-            consoles().err.print(f"{printed:,} of {total:,} rows; --limit shows more, --json all", highlight=False)
+            consoles().err.print(f"{printed:,} of {total:,} rows; --limit shows more, --json all")
     elif printed == 0:
-        consoles().err.print("no rows", highlight=False)
+        consoles().err.print("no rows")

@@ -1,10 +1,16 @@
 """`moovitamix` as a user runs it: in this process, or as one of its own; and sources that say what a test wants."""
 
+import fcntl
+import os
+import pty
 import shlex
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,3 +177,30 @@ def history() -> Callable[[Path | str], list[dict[str, Any]]]:
         return pl.concat([ended, running]).sort("started_at").to_dicts()
 
     return read
+
+
+@pytest.fixture(scope="session")
+def saying() -> str:
+    return SAYING
+
+
+@pytest.fixture
+def on_terminal() -> Callable[..., Done]:
+    """A command line on a terminal of so many columns: its exit code, and all that a person sees, escapes included."""
+
+    def run(*arguments: str | Path, columns: int = 80) -> Done:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        process = subprocess.Popen(
+            [BIN / "moovitamix", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        )
+        os.close(theirs)
+        seen = b""
+        with suppress(OSError):  # EIO: the last one to hold the other end has gone
+            while part := os.read(ours, 65536):
+                seen += part
+        os.close(ours)
+        return Done(process.wait(30), seen.decode().replace("\r\n", "\n"), "")
+
+    return run
