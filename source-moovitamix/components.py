@@ -4,8 +4,10 @@
     Page       ─► Walk      ─► the next page   which page follows, also when `total` shrinks
     EnvelopePagination                         the Walk as the CDK's pagination strategy
     PageErrorHandler                           which answers are tried again, how often, with which message
+    PatientRequester                           waits for an answer as long as the configuration says
     PacedApiKey, Pace                          the API key, and a pause that all requests of the process keep
     PagesAheadRetriever                        reads the pages, several requests in flight, rows in order
+    KnownState                                 the state of an earlier sync, or the error when it is not one
     RealDate                                   a configured date that the calendar has
 
 One file without relative imports and without postponed annotations: some runners execute it before its module has a
@@ -22,9 +24,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from operator import itemgetter
-from threading import Lock
+from threading import Lock, local
 from typing import Any, NamedTuple, Optional
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import orjson
 import requests
@@ -32,6 +34,7 @@ from airbyte_cdk.models import (
     AirbyteEstimateTraceMessage,
     AirbyteLogMessage,
     AirbyteMessage,
+    AirbyteRecordMessage,
     AirbyteTraceMessage,
     EstimateType,
     FailureType,
@@ -41,13 +44,19 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
+from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
 from airbyte_cdk.sources.declarative.requesters.error_handlers.default_error_handler import DefaultErrorHandler
+from airbyte_cdk.sources.declarative.requesters.http_requester import HttpRequester
 from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import DefaultPaginator
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination_strategy import PaginationStrategy
-from airbyte_cdk.sources.declarative.requesters.request_options import RequestOptionsProvider
+from airbyte_cdk.sources.declarative.requesters.request_options import (
+    InterpolatedRequestOptionsProvider,
+    RequestOptionsProvider,
+)
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.declarative.validators.validation_strategy import ValidationStrategy
+from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
@@ -57,6 +66,7 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
 )
 from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.analytics_message import create_analytics_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 # ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +129,8 @@ def _parse_page(response: requests.Response) -> Page:
 
 
 def _asked_for(response: requests.Response, parameter: str, default: int) -> int:
-    values = parse_qs(urlsplit(response.request.url or "").query).get(parameter, [])
+    asked = response.history[0] if response.history else response  # a redirect may drop the query
+    values = parse_qs(urlsplit(asked.request.url or "").query).get(parameter, [])
     return int(values[0]) if values and values[0].isdigit() else default
 
 
@@ -138,25 +149,32 @@ class Walk:
     read. `total` tells how far at most: when it is d lower than on the page before, a row never seen can be d positions
     below where the reader stopped. So `seen` falls by d, and the page that holds position `seen` is read next, be it
     one read before. Rows added only push rows on: they are seen twice, which the key mends downstream, never missed.
+
+    A page without `total` cannot tell. It counts as seen once a later page says that `total` has not fallen.
     """
 
     page: int = 1
-    total: int | None = None  # as on the page before
+    total: int | None = None  # as on the last page that had one
     seen: int = 0  # every row below this position was seen
+    unsure: int = 0  # rows below this position too, unless some were removed meanwhile
     island: tuple[int, int] = (0, 0)  # positions from, to that were seen too, behind a gap
     repeats: int = 0  # pages asked for again so far
 
     def after(self, page: Page) -> Optional["Walk"]:
         """The walk once `page` is read; None at the end of the collection."""
-        if page.total is None:  # nothing to count with: the first page without rows is the end
-            return Walk(page=self.page + 1) if page.items else None
-        change = page.total - (page.total if self.total is None else self.total)
-        removed, added = max(0, -change), max(0, change)
-        seen = max(0, self.seen - removed)
-        # What is certain of an island: rows of the gap before it may be pushed into it, rows behind it may slide there.
-        island = (self.island[0] + added, self.island[1] - removed)
         start = (page.number - 1) * page.size
         end = start + len(page.items)
+        if page.total is None:
+            # Nothing to count with: the first page without rows is the end, and a short page may not be the last.
+            full = len(page.items) >= page.size
+            unsure = max(self.seen, self.unsure, end)
+            following = unsure // page.size + 1 if full else page.number + 1
+            return replace(self._on_to(following), unsure=unsure) if page.items else None
+        change = page.total - (page.total if self.total is None else self.total)
+        removed, added = max(0, -change), max(0, change)
+        seen = max(0, self.seen - removed) if removed else max(self.seen, self.unsure)
+        # What is certain of an island: rows of the gap before it may be pushed into it, rows behind it may slide there.
+        island = (self.island[0] + added, self.island[1] - removed)
         if start > seen:  # rows slid onto earlier pages: this page is kept, the gap before it is read next
             island = (start, end)
         else:
@@ -166,8 +184,20 @@ class Walk:
                 island = (0, 0)
         if seen >= page.total:
             return None
-        following = seen // page.size + 1
-        return Walk(following, page.total, seen, island, self.repeats + (following <= self.page))
+        following = self._on_to(seen // page.size + 1)
+        return replace(following, total=page.total, seen=seen, unsure=0, island=island)
+
+    def back(self, page: Page, pages: int) -> "Walk":
+        """The walk when `page` has another `total`, and was in flight together with `pages` others.
+
+        Which of them was answered first is unknown, so none of them shows where rows slid: all are read again.
+        """
+        change = abs((page.total or 0) - (self.total or 0))
+        seen = max(0, self.seen - pages * page.size - change)
+        return replace(self._on_to(seen // page.size + 1), seen=seen, unsure=0, island=(0, 0))
+
+    def _on_to(self, page: int) -> "Walk":
+        return replace(self, page=page, repeats=self.repeats + (page <= self.page))
 
 
 class PageToken(int):
@@ -236,6 +266,15 @@ MAX_WAIT_SECONDS = 600
 RATE_LIMIT_TRIES = 50
 
 
+class Attempts(local):
+    """How many retries this thread has asked for: a request and its retries are made by one thread."""
+
+    retries: int = 0
+
+
+ATTEMPTS = Attempts()
+
+
 def setting(config: Config, name: str, default: int) -> int:
     """A whole number of the configuration; absent and null both mean the default."""
     value = config.get(name)
@@ -264,9 +303,13 @@ class PageErrorHandler(DefaultErrorHandler):
     """Judges each answer: the manifest's response_filters say what a status code means, this class what a page is.
 
     A 200 that is not the page asked for is treated as a 503 is. It is also the back-off strategy, so that the number
-    of attempts and the last message are decided in one place: `max_retries` failures, or RATE_LIMIT_TRIES refusals
-    by a rate limit. Between attempts the CDK waits 1, 2, 4, … seconds, or what `Retry-After` says.
+    of attempts and the last message are decided in one place: `max_retries` failures, or refusals by a rate limit until
+    one request would have waited for `max_wait_seconds` in all. Between attempts the CDK waits 1, 2, 4, … seconds, or
+    what `Retry-After` says.
     """
+
+    # What TLS says of a wrong scheme or a certificate that is not trusted: no retry mends it.
+    TLS_MISMATCHES = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters or {})
@@ -276,7 +319,7 @@ class PageErrorHandler(DefaultErrorHandler):
 
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
-            where = f"GET {response_or_exception.url}: "
+            where = f"GET {_route(response_or_exception)}: "
             resolution = self._judge_response(response_or_exception)
         else:  # the exception knows its URL, unless it is about a body that broke off
             request = getattr(response_or_exception, "request", None)
@@ -300,8 +343,12 @@ class PageErrorHandler(DefaultErrorHandler):
 
     def _judge_exception(self, error: Exception | None) -> ErrorResolution:
         message = f"expected a page of records, got {type(error).__name__}: {error}. "
-        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        wrong_urls = requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema
+        if isinstance(error, wrong_urls | requests.exceptions.TooManyRedirects):
             return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, message + "Check api_url.")
+        if isinstance(error, requests.exceptions.SSLError) and any(kind in str(error) for kind in self.TLS_MISMATCHES):
+            message += "Check that api_url has the right scheme and host, and that its certificate is trusted."
+            return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, message)
         message += "Check that the API is running and that api_url is its address."
         return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, message)
 
@@ -320,14 +367,55 @@ class PageErrorHandler(DefaultErrorHandler):
             end = f"Gave up after {attempt_count} attempts."
         elif wait is not None and wait > longest:
             end = f"It asks to wait {wait:.0f} s, longer than {longest} s: run the read again later."
-        else:
-            if wait is None and rate_limited:
-                wait = min(2.0 ** (attempt_count - 1), longest)
+        elif not rate_limited:
+            ATTEMPTS.retries += 1
             return None if wait is None else max(wait - 1, 0.001)  # the CDK adds a second, and takes 0 for None
+        else:
+            wait = max(1.0, 2.0 ** (attempt_count - 1) if wait is None else wait)
+            waited = _add_wait(response_or_exception, wait)
+            if waited <= longest:
+                ATTEMPTS.retries += 1
+                return max(wait - 1, 0.001)
+            end = f"Waited for {waited - wait:.0f} s in all, {longest} s at most: run the read again later."
         raise AirbyteTracedException(
             message=f"{resolution.error_message} {end}",
             failure_type=resolution.failure_type or FailureType.system_error,
         )
+
+
+def _route(response: requests.Response) -> str:
+    """The URL asked for, and where it led when that is elsewhere."""
+    asked = response.history[0].url if response.history else response.url
+    return asked if asked == response.url else f"{asked}, redirected to {response.url}"
+
+
+def _add_wait(answer: requests.Response | requests.RequestException | None, seconds: float) -> float:
+    """How long a request has been kept waiting, these seconds included; the request, sent again each time, keeps it."""
+    request = getattr(answer, "request", None)
+    waited = getattr(request, "moovitamix_waited", 0.0) + seconds
+    if request is not None:
+        request.moovitamix_waited = waited
+    return waited
+
+
+@dataclass
+class PatientRequester(HttpRequester):
+    """Waits `read_timeout_seconds` for an answer: a HttpRequester of the manifest takes a number, not an option."""
+
+    name: str = field(default="", kw_only=True)  # the CDK gives a stream's name to requesters of its own only
+    request_headers: Mapping[str, str] | None = None
+
+    CONNECT_TIMEOUT_SECONDS = 10
+    READ_TIMEOUT_SECONDS = 60
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self.name = self.name or parameters["endpoint"]
+        self.read_timeout_in_seconds = setting(self.config, "read_timeout_seconds", self.READ_TIMEOUT_SECONDS)
+        self.connect_timeout_in_seconds = min(self.CONNECT_TIMEOUT_SECONDS, self.read_timeout_in_seconds)
+        self.request_options_provider = InterpolatedRequestOptionsProvider(
+            config=self.config, parameters=parameters, request_headers=self.request_headers
+        )
+        super().__post_init__(parameters)
 
 
 class Pace:
@@ -335,30 +423,44 @@ class Pace:
 
     After a 429 no request leaves before `Retry-After` has passed, and those that waited leave one by one: let go at
     once, they would all be refused again. The gap between them doubles with each refusal, and shrinks with each page.
+    `breadth`, how many requests a stream may have in flight, is halved, and grows by one every GROWTH pages.
     The refusals of requests in flight together count once.
     """
 
     FIRST_GAP, LARGEST_GAP, SHRINK = 0.05, 5.0, 0.98
+    LARGEST_BREADTH, GROWTH = 16, 20
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._opens_at = self._closed_until = 0.0  # time.monotonic()
-        self._gap = 0.0
+        self._gap = self._least_gap = 0.0
+        self._breadth = float(self.LARGEST_BREADTH)
+
+    def allow(self, requests_per_second: float | None) -> None:
+        """At most so many requests a second from now on; None: as many as there are."""
+        self._least_gap = 1 / requests_per_second if requests_per_second else 0.0
+
+    def breadth(self, wanted: int) -> int:
+        """How many of the `wanted` requests a stream may have in flight."""
+        return min(wanted, int(self._breadth))
 
     def wait(self, longest: float) -> None:
         """Returns when the request may leave; raises when that is more than `longest` seconds away."""
         while True:
             with self._lock:
-                pause = self._opens_at - time.monotonic()
+                now = time.monotonic()
+                pause = self._opens_at - now
+                refusal = self._closed_until - now
                 if pause <= 0:
-                    if self._gap:
-                        self._opens_at = time.monotonic() + self._gap
+                    gap = max(self._gap, self._least_gap)
+                    if gap:
+                        self._opens_at = now + gap
                     return
-            if pause > longest:
+            if refusal > longest:
                 raise AirbyteTracedException(
                     message=(
                         f"The API refused a request (HTTP 429): expected to be let in within {longest} s, got a "
-                        f"Retry-After with {pause:.0f} s left. Run the read again later."
+                        f"Retry-After with {refusal:.0f} s left. Run the read again later."
                     ),
                     failure_type=FailureType.transient_error,
                 )
@@ -369,6 +471,7 @@ class Pace:
             now = time.monotonic()
             if now >= self._closed_until:
                 self._gap = min(max(self.FIRST_GAP, self._gap * 2), self.LARGEST_GAP)
+                self._breadth = max(1.0, min(self._breadth, self.LARGEST_BREADTH) / 2)
             self._closed_until = max(self._closed_until, now + seconds)
             self._opens_at = max(self._opens_at, self._closed_until)
 
@@ -377,8 +480,10 @@ class Pace:
             self._gap *= self.SHRINK
             if self._gap < self.FIRST_GAP / 2:
                 self._gap = 0.0
+            self._breadth = min(self._breadth + 1 / self.GROWTH, self.LARGEST_BREADTH)
 
 
+_REDIRECTS = requests.sessions.SessionRedirectMixin()
 _PACES: dict[str, Pace] = {}
 _PACES_LOCK = Lock()
 
@@ -402,6 +507,7 @@ class PacedApiKey(DeclarativeAuthenticator):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self._pace = pace_of(str(self.config.get("api_url")))
+        self._pace.allow(self.config.get("max_requests_per_second"))
         self._longest_wait = setting(self.config, "max_wait_seconds", MAX_WAIT_SECONDS)
 
     @property
@@ -415,7 +521,16 @@ class PacedApiKey(DeclarativeAuthenticator):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         self._pace.wait(self._longest_wait)
         super().__call__(request)
+        if self.token and self._withhold_key not in request.hooks["response"]:  # a retry comes with the same request
+            request.register_hook("response", self._withhold_key)
         return request
+
+    def _withhold_key(self, response: requests.Response, **_: Any) -> None:  # noqa: ANN401 (requests' own)
+        """Takes the key off a request that another host is about to get: requests does so with Authorization only."""
+        if response.is_redirect:
+            target = urljoin(response.url, response.headers["Location"])
+            if _REDIRECTS.should_strip_auth(response.url, target):
+                response.request.headers.pop(self.header, None)
 
     def update_from_response(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         if response.status_code == 429:
@@ -426,56 +541,87 @@ class PacedApiKey(DeclarativeAuthenticator):
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-PAGES_AHEAD = 8
+PAGES_AHEAD, NUM_WORKERS = 8, 4
 PASSES = 3
+VERIFYING_PASSES = 5
 
 
-class HashedSlice(StreamSlice):
-    """A slice hashed once: the cursor hashes a record's slice, by way of a JSON dump, for every record it observes."""
+class Keys:
+    """The keys of all rows read, as hashes of 8 bytes, in small heaps: counted one heap at a time, they need no room."""
 
-    def __hash__(self) -> int:
-        known = self.__dict__.get("_hash")
-        if known is None:
-            known = self.__dict__["_hash"] = super().__hash__()
-        return known
+    HEAPS = 64
 
+    def __init__(self) -> None:
+        self._heaps = [array("q") for _ in range(self.HEAPS)]
+        self._put = [heap.append for heap in self._heaps]
+        self._before = [0] * self.HEAPS  # how many of each heap are of the passes before
 
-class Window:
-    """What a slice covers, and the slices that say whether a record counts for the state: it is made of `covered`."""
+    def add(self, hashes: Iterable[int]) -> None:
+        for key in hashes:
+            self._put[key & (self.HEAPS - 1)](key)
 
-    def __init__(self, stream_slice: StreamSlice) -> None:
-        self.covered = HashedSlice(
-            partition=stream_slice.partition,
-            cursor_slice=stream_slice.cursor_slice,
-            extra_fields=stream_slice.extra_fields,
-        )
-        self.uncounted = HashedSlice(partition={}, cursor_slice={})
-        bounds = [stream_slice.get(bound) for bound in ("start_time", "end_time")]
-        self.start, self.end = (parse_moment(bound) if bound else None for bound in bounds)
+    def different(self) -> int:
+        """How many different keys there are."""
+        return sum(len(set(heap)) for heap in self._heaps)
+
+    def end_pass(self) -> tuple[int, int]:
+        """The keys since the pass before ended: how many different ones, and their sum; equal for equal keys."""
+        count = total = 0
+        for number, heap in enumerate(self._heaps):
+            keys = set(heap[self._before[number] :])
+            self._before[number] = len(heap)
+            count += len(keys)
+            total += sum(keys)
+        return count, total
 
 
 @dataclass
 class Tally:
-    """What one read of a stream has done so far; printed in one line when it ends."""
+    """What one read of a stream, or of one window of it, has done; told in one line when it ends."""
 
     pages: int = 0
-    repeated_pages: int = 0
-    highest_page: int = 0
     rows: int = 0
     filtered_out: int = 0
+    records: int = 0
+    re_read: int = 0  # pages asked for again
+    retries: int = 0
+    highest_page: int = 0
+    keys: Keys = field(default_factory=Keys)
     started: float = field(default_factory=time.monotonic)
+    lock: Lock = field(default_factory=Lock)
 
     def count(self, page: Page) -> None:
         self.pages += 1
         self.rows += len(page.items)
-        self.repeated_pages += page.number <= self.highest_page
+        self.re_read += page.number <= self.highest_page
         self.highest_page = max(self.highest_page, page.number)
+
+    @property
+    def repeated(self) -> int:
+        """Rows with a key that had been read before."""
+        return self.rows - self.keys.different()
+
+    def count_retries(self, retries: int) -> None:
+        with self.lock:  # by the threads that make the requests
+            self.retries += retries
+
+    def numbers(self) -> dict[str, float]:
+        return {
+            "pages": self.pages,
+            "rows": self.rows,
+            "filtered_out": self.filtered_out,
+            "records": self.records,
+            "repeated": self.repeated,
+            "re_read": self.re_read,
+            "retries": self.retries,
+            "seconds": round(time.monotonic() - self.started, 3),
+        }
 
     def __str__(self) -> str:
         return (
-            f"{self.rows} rows in {self.pages} pages ({self.repeated_pages} of them read again), "
-            f"{self.filtered_out} rows filtered out, {self.rows - self.filtered_out} records, "
-            f"{time.monotonic() - self.started:.2f} s"
+            f"{self.rows} rows in {self.pages} pages ({self.re_read} of them read again), "
+            f"{self.filtered_out} rows filtered out, {self.records} records, {self.repeated} rows repeated, "
+            f"{self.retries} retries, {time.monotonic() - self.started:.2f} s"
         )
 
 
@@ -483,12 +629,15 @@ class Tally:
 class PagesAheadRetriever(Retriever):
     """Reads a collection page by page, up to `pages_ahead` requests in flight, and gives the rows in the API's order.
 
-    The paginator alone decides which page comes next. The retriever guesses ahead, rightly unless rows vanish while it
-    reads; a page fetched early is handed to the paginator in its turn, which judges it by the `total` it carries.
+    The paginator alone decides which page comes next. The retriever guesses ahead, rightly unless rows come and go
+    while it reads: then it goes back, and reads one page after the other until `total` holds still.
 
     With `cursor_field`, rows that changed before the slice's start are left out, since an API may ignore
     `updated_since`. Rows that changed after its end are emitted but do not count for the state: neither a date in the
     future nor a row that changed during the read can carry the state past a row that was not seen yet.
+
+    With `slice_days` the slices are windows, and `until_parameter` tells the API their end. A row outside its window
+    shows that the API ignored it; it would come in every window, so that is an error.
     """
 
     requester: Requester
@@ -500,55 +649,78 @@ class PagesAheadRetriever(Retriever):
     request_options_provider: RequestOptionsProvider | None = None
     cursor: Cursor | None = None
     cursor_field: str = ""
+    until_parameter: str = ""
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self._key = [self.primary_key] if isinstance(self.primary_key, str) else list(self.primary_key or [])
         if not self._key:
             raise ValueError(f"{self.name}: expected a primary_key in the manifest, got {self.primary_key!r}")
         self._key_of = itemgetter(*self._key)
+        self._moment_in = itemgetter(self.cursor_field)
+        self._windowed = bool(self.until_parameter and self.config.get("slice_days"))
+        self._verify = bool(self.config.get("verify_reads"))
+        self._ahead = setting(self.config, "pages_ahead", PAGES_AHEAD)
+        if self._windowed:  # windows are read in parallel, as many as there are workers
+            self._ahead //= setting(self.config, "num_workers", NUM_WORKERS)
+        self._pace = pace_of(str(self.config.get("api_url")))
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[StreamData]:
-        """The slice's records, an ESTIMATE message before the first of them, a LOG message with the tally at the end.
+        """The slice's records, an ESTIMATE message before the first of them, the tally as two messages at the end.
 
         The CDK takes messages among the records (StreamData) and passes them on in this order.
         """
         tally = Tally()
+        stream_slice = stream_slice or StreamSlice(partition={}, cursor_slice={})
         try:
-            yield from self._read(stream_slice or StreamSlice(partition={}, cursor_slice={}), tally)
+            yield from self._read(stream_slice, tally)
         except Exception:
-            yield self._log(f"stopped by an error after {tally}")
+            yield from self._told(tally, stream_slice, complete=False)
             raise
-        yield self._log(str(tally))
+        yield from self._told(tally, stream_slice, complete=True)
 
     def _read(self, stream_slice: StreamSlice, tally: Tally) -> Iterator[StreamData]:
-        hashes = array("q")  # of the keys of all rows: 8 bytes a row, looked at only when `total` fell
-        window = Window(stream_slice)
-        ahead = setting(self.config, "pages_ahead", PAGES_AHEAD)
-        with RequestsAhead(partial(self._fetch, stream_slice), ahead) as requests_ahead:
-            for _ in range(PASSES):
+        """Passes over the collection, until one of them shows that no row can be missing."""
+        window = Window(stream_slice, self._windowed)
+        emitted: set[int] | None = set() if self._verify else None
+        passes: list[tuple[int, int]] = []
+        with RequestsAhead(partial(self._fetch, stream_slice, tally), self._ahead, self._pace) as requests_ahead:
+            while len(passes) < (VERIFYING_PASSES if self._verify else PASSES):
                 largest = last = 0
                 for page in self._pages(requests_ahead):
                     tally.count(page)
-                    if tally.pages == 1 and page.total is not None:
-                        yield self._estimate(page.total)
-                    hashes.extend(self._hashes(page.items))
-                    last = page.total or 0
+                    tally.keys.add(self._hashes(page.items))
+                    last = last if page.total is None else page.total
                     largest = max(largest, last)
-                    yield from self._records(page, window, tally)
+                    if tally.pages == 1 and page.total is not None and not self._windowed:
+                        yield self._estimate(page.total)
+                    yield from self._records(page, window, tally, emitted)
+                held = tally.keys.end_pass()
                 # A `total` that never fell, or as many rows as were ever announced: none can be missing. Otherwise
                 # rows were removed while we read; they may never have been seen, or a late `total` has hidden others.
-                if last >= largest or len(set(hashes)) >= largest:
+                settled = not self._verify and (last >= largest or held[0] >= largest)
+                if settled or held in passes:
                     return
-                yield self._log(f"saw {len(set(hashes))} rows of {largest}, total is {last} now: reads all pages again")
-        raise AirbyteTracedException(
-            message=(
-                f"{self.name}: expected {largest} rows, the largest 'total' of the API, got {len(set(hashes))} in "
-                f"{PASSES} passes, and 'total' fell in each. Rows may be missing, so the state stays; run the read "
-                "again when fewer rows are being deleted."
-            ),
-            failure_type=FailureType.transient_error,
+                passes.append(held)
+                again = (
+                    "to verify the read" if self._verify else f"saw {held[0]} rows of {largest}, total is {last} now"
+                )
+                yield self._log(f"{again}: reads all pages again")
+        raise AirbyteTracedException(message=self._unsettled(largest, passes), failure_type=FailureType.transient_error)
+
+    def _unsettled(self, largest: int, passes: list[tuple[int, int]]) -> str:
+        counts = ", ".join(str(count) for count, _ in passes)
+        if self._verify:
+            expected = f"expected two passes with the same keys (verify_reads), got {counts} keys, never the same twice"
+        else:
+            expected = (
+                f"expected {largest} rows, the largest 'total' of the API, got {passes[-1][0]} in {len(passes)} passes "
+                f"({counts}), and 'total' fell in each"
+            )
+        return (
+            f"{self.name}: {expected}. Rows may be missing, so the state stays; run the read again when fewer rows are "
+            "being deleted."
         )
 
     def _pages(self, requests_ahead: "RequestsAhead") -> Iterator[Page]:
@@ -556,16 +728,17 @@ class PagesAheadRetriever(Retriever):
         token = self.paginator.get_initial_token()
         before: Page | None = None
         while token is not None:
-            response = requests_ahead.take(token)
+            response, together = requests_ahead.take(token)
             page = read_page(response)
-            if page.total is None and page.items and before is not None and page.items == before.items:
-                raise AirbyteTracedException(
-                    message=(
-                        f"GET {response.url}: expected other records than on the page before, got the same "
-                        f"{len(page.items)}. Without 'total' the read would never end; the API must honour 'page'."
-                    ),
-                    failure_type=FailureType.system_error,
-                )
+            walk: Walk = token.walk
+            if None not in (page.total, walk.total) and page.total != walk.total:
+                requests_ahead.slow_down()
+                if together:
+                    back = walk.back(page, together)
+                    token = PageToken(back.page, back)
+                    continue
+            if page.total is None and page.items and before and before.number < page.number:
+                self._refuse_the_same(before, page, response)
             following = self.paginator.next_page_token(response, len(page.items), None, token)
             token = following["next_page_token"] if following else None
             if token is not None and page.total is not None:
@@ -573,11 +746,24 @@ class PagesAheadRetriever(Retriever):
             yield page
             before = page
 
-    def _fetch(self, stream_slice: StreamSlice, number: int) -> requests.Response:
+    def _refuse_the_same(self, before: Page, page: Page, response: requests.Response) -> None:
+        if page.items == before.items:
+            raise AirbyteTracedException(
+                message=(
+                    f"GET {response.url}: expected other records than on the page before, got the same "
+                    f"{len(page.items)}. Without 'total' the read would never end; the API must honour 'page'."
+                ),
+                failure_type=FailureType.system_error,
+            )
+
+    def _fetch(self, stream_slice: StreamSlice, tally: Tally, number: int) -> requests.Response:
         token = {"next_page_token": number}
         params = dict(self.paginator.get_request_params(next_page_token=token))
         if self.request_options_provider is not None:
             params.update(self.request_options_provider.get_request_params(stream_slice=stream_slice))
+        if self._windowed:
+            params[self.until_parameter] = stream_slice["end_time"]
+        retries = ATTEMPTS.retries
         try:
             response = self.requester.send_request(
                 stream_slice=stream_slice, next_page_token=token, request_params=params
@@ -588,28 +774,74 @@ class PagesAheadRetriever(Retriever):
             if error.internal_message:  # the CDK quotes the API's answer there and prints it as it is
                 error.internal_message = filter_secrets(error.internal_message)
             raise
+        finally:
+            tally.count_retries(ATTEMPTS.retries - retries)
         if response is None:
             raise RuntimeError(f"{self.name}: expected a response for page {number}, got None from the requester")
         return response
 
-    def _records(self, page: Page, window: Window, tally: Tally) -> Iterator[Record]:
-        if not self.cursor_field or window.start is None or window.end is None:
-            for item in page.items:
-                yield Record(data=item, stream_name=self.name, associated_slice=window.covered)
-            return
-        for item in page.items:
+    def _records(self, page: Page, window: "Window", tally: Tally, emitted: set[int] | None) -> Iterator[StreamData]:
+        """The page's records: the first as a Record, by which the CDK knows that the stream is running, the others as
+        the messages it would make of them, at half its cost. The cursor is shown the page's latest moment, once."""
+        items = self._in_window(page.items, window, tally) if window.bounded and self.cursor_field else page.items
+        if emitted is not None:
+            items = [item for item in items if self._is_new(item, emitted)]
+        tally.records += len(items)
+        if items:
+            yield Record(data=items[0], stream_name=self.name, associated_slice=window.uncounted)
+        name, kind, now = self.name, Type.RECORD, time.time_ns() // 1_000_000
+        for item in items[1:]:
+            yield AirbyteMessage(type=kind, record=AirbyteRecordMessage(stream=name, data=item, emitted_at=now))
+
+    def _is_new(self, item: dict[str, Any], emitted: set[int]) -> bool:
+        """Whether no pass before has emitted this very row."""
+        text = hash(orjson.dumps(item))
+        known = text in emitted
+        emitted.add(text)
+        return not known
+
+    def _in_window(self, items: list[dict[str, Any]], window: "Window", tally: Tally) -> list[dict[str, Any]]:
+        """The items that did not change before the window; the latest moment inside it is told to the cursor."""
+        try:  # nearly always: moments without a zone, all inside
+            moments = list(map(datetime.fromisoformat, map(self._moment_in, items)))
+            latest = max(moments)
+            inside = window.naive_start <= min(moments) and latest <= window.naive_end
+        except (KeyError, TypeError, ValueError):
+            inside = False
+        if inside:
+            self._observe(latest, window)
+            return items
+        latest, kept = None, []
+        for item in items:
             moment = self._moment_of(item)
-            if moment is not None and moment < window.start:
-                tally.filtered_out += 1
-                continue
-            counted = moment is None or moment <= window.end  # without a moment no cursor can tell: emitted every time
-            if counted and moment is not None and moment.utcoffset() and self.cursor is not None:
-                # The CDK would write 12:00+02:00 into the state as 12:00 UTC, two hours too late.
-                utc = {self.cursor_field: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")}
-                self.cursor.observe(Record(data=utc, stream_name=self.name, associated_slice=window.covered))
-                counted = False
-            associated = window.covered if counted else window.uncounted
-            yield Record(data=item, stream_name=self.name, associated_slice=associated)
+            if moment is not None:  # without a moment no cursor can tell: emitted every time
+                if window.strict and not window.start <= moment <= window.end:
+                    raise AirbyteTracedException(
+                        message=self._outside(item, window), failure_type=FailureType.config_error
+                    )
+                if moment < window.start:
+                    tally.filtered_out += 1
+                    continue
+                if moment <= window.end and (latest is None or moment > latest):
+                    latest = moment
+            kept.append(item)
+        if latest is not None:
+            # Not as the API wrote it: the CDK would take 12:00+02:00 for 12:00 UTC, two hours too late.
+            self._observe(latest.astimezone(UTC), window)
+        return kept
+
+    def _observe(self, moment: datetime, window: "Window") -> None:
+        if self.cursor is not None:
+            value = {self.cursor_field: moment.strftime(STATE_FORMAT)}
+            self.cursor.observe(Record(data=value, stream_name=self.name, associated_slice=window.covered))
+
+    def _outside(self, item: Mapping[str, Any], window: "Window") -> str:
+        return (
+            f"{self.name}: expected records that changed from {window.start:{STATE_FORMAT}} to "
+            f"{window.end:{STATE_FORMAT}}, got {self.cursor_field}={item[self.cursor_field]!r} in the record with "
+            f"{self._key_in_words(item)}: the API ignores {self.until_parameter}. The record was not emitted, the state "
+            "stays; leave slice_days out for this API."
+        )
 
     def _moment_of(self, item: Mapping[str, Any]) -> datetime | None:
         value = item.get(self.cursor_field)
@@ -618,14 +850,17 @@ class PagesAheadRetriever(Retriever):
         try:
             return parse_moment(value)
         except (TypeError, ValueError) as error:
-            key = ", ".join(f"{name}={item.get(name)!r}" for name in self._key)
             raise AirbyteTracedException(
                 message=(
                     f"{self.name}: expected an ISO date and time in {self.cursor_field!r}, got {value!r} in the record "
-                    f"with {key}. The read stops and the state stays; correct the record in the API."
+                    f"with {self._key_in_words(item)}. The read stops and the state stays; correct the record in the "
+                    "API."
                 ),
                 failure_type=FailureType.system_error,
             ) from error
+
+    def _key_in_words(self, item: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name}={item.get(name)!r}" for name in self._key)
 
     def _hashes(self, items: list[dict[str, Any]]) -> list[int]:
         try:
@@ -645,17 +880,45 @@ class PagesAheadRetriever(Retriever):
         trace = AirbyteTraceMessage(type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate)
         return AirbyteMessage(type=Type.TRACE, trace=trace)
 
+    def _told(self, tally: Tally, stream_slice: StreamSlice, *, complete: bool) -> Iterator[AirbyteMessage]:
+        """The tally for a person (LOG), and for a machine (TRACE ANALYTICS)."""
+        window = {bound: stream_slice[bound] for bound in ("start_time", "end_time")} if self._windowed else {}
+        text = str(tally) if complete else f"stopped by an error after {tally}"
+        yield self._log(f"{' to '.join(window.values())}: {text}" if window else text)
+        summary = {"stream": self.name, **window, "complete": complete, **tally.numbers()}
+        yield create_analytics_message("moovitamix-stream-summary", orjson.dumps(summary).decode())
+
     def _log(self, text: str) -> AirbyteMessage:
         return AirbyteMessage(type=Type.LOG, log=AirbyteLogMessage(level=Level.INFO, message=f"{self.name}: {text}"))
 
 
-class RequestsAhead:
-    """The page requests of one read: those in flight, and those answered whose turn has not come yet."""
+class Window:
+    """What a slice covers; `strict` when a row outside it is an error. Rows seen in `uncounted` move no state."""
 
-    def __init__(self, fetch: Callable[[int], requests.Response], ahead: int) -> None:
-        self._fetch, self._ahead = fetch, ahead
-        self._pool = ThreadPoolExecutor(max(1, ahead), thread_name_prefix="page")
-        self._waiting: dict[int, Future[requests.Response]] = {}
+    def __init__(self, stream_slice: StreamSlice, strict: bool) -> None:
+        self.covered, self.strict = stream_slice, strict
+        self.uncounted = StreamSlice(partition={}, cursor_slice={})
+        start, end = stream_slice.get("start_time"), stream_slice.get("end_time")
+        self.bounded = bool(start and end)
+        if start and end:
+            self.start, self.end = parse_moment(start), parse_moment(end)
+            self.naive_start, self.naive_end = (m.astimezone(UTC).replace(tzinfo=None) for m in (self.start, self.end))
+
+
+class RequestsAhead:
+    """The page requests of one read: those in flight, and those answered whose turn has not come yet.
+
+    How many there may be is the least of what the configuration, the Pace and the API's stillness allow: none after
+    `slow_down`, then one more, two more, four more every CALM pages.
+    """
+
+    CALM = 8
+
+    def __init__(self, fetch: Callable[[int], requests.Response], most: int, pace: Pace) -> None:
+        self._fetch, self._most, self._pace = fetch, most, pace
+        self._allowed, self._calm = most, 0
+        self._pool = ThreadPoolExecutor(max(1, most), thread_name_prefix="page")
+        self._waiting: dict[int, tuple[Future[requests.Response], int]] = {}
 
     def __enter__(self) -> "RequestsAhead":
         return self
@@ -663,25 +926,76 @@ class RequestsAhead:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)  # an error is told at once, not after the others' retries
 
-    def take(self, page: int) -> requests.Response:
-        future = self._waiting.pop(int(page), None)
-        return future.result() if future else self._fetch(int(page))
+    def take(self, page: int) -> tuple[requests.Response, int]:
+        """The page's response, and with how many others it may have been in flight."""
+        future, together = self._waiting.pop(int(page), (None, 0))
+        return (future.result() if future else self._fetch(int(page))), together
 
     def fill(self, first: int, last: int) -> None:
+        self._calm += 1
+        if self._calm >= self.CALM and self._allowed < self._most:
+            self._allowed, self._calm = min(max(1, self._allowed * 2), self._most), 0
+        allowed = self._pace.breadth(self._allowed)
         for page in range(int(first), last + 1):
-            if len(self._waiting) >= self._ahead:
+            if len(self._waiting) >= allowed:
                 return
             if page not in self._waiting:
-                self._waiting[page] = self._pool.submit(self._fetch, page)
+                self._waiting[page] = (self._pool.submit(self._fetch, page), self._most)
+
+    def slow_down(self) -> None:
+        """Forgets what is in flight: rows come and go, so it has to be asked for in turn."""
+        for future, _ in self._waiting.values():
+            future.cancel()
+        self._waiting.clear()
+        self._allowed = self._calm = 0
 
 
 # ── Dates ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+STATE_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
 
 
 def parse_moment(value: str) -> datetime:
     """ISO 8601, with or without microseconds, `Z` or an offset; without a zone it is UTC, as for the CDK's cursor."""
     moment = datetime.fromisoformat(value)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@dataclass
+class KnownState(StateMigration):
+    """Reads the state of an earlier sync; the CDK takes one without the cursor for none, and reads everything again.
+
+    Known are the state this connector writes, `{"updated_at": …}` in any form of an ISO moment; the CDK's own list of
+    slices; and what a full refresh leaves behind, which is none.
+    """
+
+    config: Config
+    parameters: InitVar[Mapping[str, Any]]
+    declarative_stream: Any = None  # the CDK hands the stream's model to every migration
+    cursor_field: str = ""
+
+    def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
+        return self.migrate(stream_state) != stream_state
+
+    def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The state as the cursor reads it: in UTC, to the microsecond."""
+        if not stream_state or set(stream_state) == {NO_CURSOR_STATE_KEY}:
+            return {}
+        if stream_state.get("state_type") == "date-range" and isinstance(stream_state.get("slices"), list):
+            return stream_state
+        try:
+            moment = parse_moment(stream_state[self.cursor_field])
+        except (KeyError, TypeError, ValueError) as error:
+            example = orjson.dumps({self.cursor_field: "2026-01-01T00:00:00.000000"}).decode()
+            raise AirbyteTracedException(
+                message=(
+                    f"{self.declarative_stream.name}: expected a state such as {example}, got {dict(stream_state)!r}. "
+                    "Nothing was read; reset the stream's state, or correct it."
+                ),
+                failure_type=FailureType.config_error,
+            ) from error
+        return {self.cursor_field: moment.astimezone(UTC).strftime(STATE_FORMAT)}
 
 
 class RealDate(ValidationStrategy):

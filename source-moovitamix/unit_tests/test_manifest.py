@@ -2,14 +2,20 @@
 
 import ast
 import json
+import re
+import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
-from airbyte_connector_models.metadata.v0.connector_metadata_definition_v0 import ConnectorMetadataDefinitionV0
 
 CONNECTOR = Path(__file__).parents[1]
 MANIFEST = yaml.safe_load((CONNECTOR / "manifest.yaml").read_text())
+METADATA = yaml.safe_load((CONNECTOR.parent / "metadata.yaml").read_text())
+PAGE = (CONNECTOR.parent / "docs" / "moovitamix.md").read_text()
+DOCKERFILE = (CONNECTOR / "Dockerfile").read_text()
+STREAMS = ["tracks", "users", "listen_history"]
 SPEC = MANIFEST["spec"]["connection_specification"]
 OPTIONS = [pytest.param(option, id=name) for name, option in SPEC["properties"].items()]
 
@@ -33,29 +39,48 @@ def test_an_option_explains_itself(option):
     assert isinstance(option["type"], str)
     if "pattern" in option:
         assert option["pattern_descriptor"]
+        assert all(re.search(option["pattern"], example) for example in option["examples"])
+        assert re.search(option["pattern"], option.get("default", option["examples"][0]))
     if option["type"] == "integer":
         assert option["minimum"] <= option["default"] <= option["maximum"]
+        assert all(option["minimum"] <= example <= option["maximum"] for example in option["examples"])
+    assert ("default" in option) == (option["title"] not in ("API URL", "API key"))
+    assert option["title"] not in option["description"], "a description says more than its title"
 
 
-def test_options_have_an_order_of_their_own_and_only_the_url_is_required():
-    orders = [option["order"] for option in SPEC["properties"].values()]
+def test_options_are_grouped_ordered_within_their_group_and_only_the_url_is_required():
+    groups = [group["id"] for group in SPEC["groups"]]
+    by_group = {group: [o for o in SPEC["properties"].values() if o["group"] == group] for group in groups}
 
-    assert orders == list(range(len(orders)))
+    assert groups == ["source", "advanced"]
+    assert [option["title"] for option in by_group["source"]] == ["API URL", "API key", "Start date"]
+    for options in by_group.values():
+        assert [option["order"] for option in options] == list(range(len(options)))
+    assert sum(map(len, by_group.values())) == len(SPEC["properties"]), "every option is in a group"
     assert SPEC["required"] == ["api_url"]
     assert SPEC["additionalProperties"] is True
 
 
 def test_the_spec_uses_nothing_that_airbytes_form_cannot_show():
-    forbidden = {"anyOf", "allOf", "oneOf", "not", "if", "$ref", "group"}
+    forbidden = {"anyOf", "allOf", "oneOf", "not", "if", "$ref"}
+    below = [node for option in SPEC["properties"].values() for node in nested(option) if node is not option]
 
     assert not [node for node in nested(SPEC) if forbidden & set(node)]
+    assert not [node for node in below if "group" in node], "a group belongs to an option, not below one"
+    assert {} not in list(nested(SPEC))
+
+
+def test_dates_have_the_pattern_that_airbytes_form_and_acceptance_tests_know():
+    dates = [option for option in SPEC["properties"].values() if option.get("format") == "date-time"]
+
+    assert [option["pattern"] for option in dates] == ["^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2})?$"]
 
 
 def test_the_api_key_and_nothing_else_is_a_secret():
     assert [name for name, option in SPEC["properties"].items() if option.get("airbyte_secret")] == ["api_key"]
 
 
-@pytest.mark.parametrize("stream", ["tracks", "users", "listen_history"])
+@pytest.mark.parametrize("stream", STREAMS)
 def test_a_streams_schema_holds_its_key_and_lets_new_fields_through(stream):
     schema, definition = MANIFEST["schemas"][stream], MANIFEST["definitions"][stream]
 
@@ -71,14 +96,52 @@ def test_a_check_overrides_options_of_the_spec_only():
     assert MANIFEST["check"]["stream_names"] == ["tracks", "users", "listen_history"]
 
 
-def test_the_metadata_is_valid_and_the_folders_link_leads_to_it():
-    metadata = yaml.safe_load((CONNECTOR.parent / "metadata.yaml").read_text())
+def test_the_metadata_is_valid():
+    models = pytest.importorskip(
+        "airbyte_connector_models.metadata.v0.connector_metadata_definition_v0",
+        reason="airbyte-connector-models installs below Python 3.13 only",
+    )
 
-    ConnectorMetadataDefinitionV0.model_validate(metadata)
+    models.ConnectorMetadataDefinitionV0.model_validate(METADATA)
 
+
+def test_the_folders_link_leads_to_the_repositorys_metadata():
     assert (CONNECTOR / "metadata.yaml").resolve() == CONNECTOR.parent / "metadata.yaml"
-    assert metadata["data"]["license"] == "MIT"
-    assert metadata["data"]["suggestedStreams"]["streams"] == ["tracks", "users", "listen_history"]
+
+
+def test_the_metadata_says_what_a_certified_connector_must_and_claims_no_quality_level():
+    data = METADATA["data"]
+
+    assert data["license"] == "MIT"
+    assert (CONNECTOR.parent / "LICENSE").read_text().startswith("MIT License")
+    assert data["suggestedStreams"]["streams"] == STREAMS
+    assert data["allowedHosts"]["hosts"] == ["*"]
+    assert all(MANIFEST["definitions"][stream]["primary_key"] for stream in STREAMS)
+    assert "ab_internal" not in data
+    assert (data["releaseStage"], data["supportLevel"]) == ("alpha", "community")
+    assert data["icon"] == "icon.svg"
+
+
+def test_one_version_everywhere():
+    project = tomllib.loads((CONNECTOR.parent / "pyproject.toml").read_text())["project"]
+    changelog = re.search(r"^## \[(\d\S*)\] - (\S+)$", (CONNECTOR.parent / "CHANGELOG.md").read_text(), re.MULTILINE)
+    page = re.search(r"^\| (\d\S*) \| (\S+) \|", PAGE.partition("## Changelog")[2], re.MULTILINE)
+    image = re.search(r"^LABEL io.airbyte.version=(\S+)$", DOCKERFILE, re.MULTILINE)
+
+    version = METADATA["data"]["dockerImageTag"]
+
+    assert (version, changelog[1], page[1], image[1]) == (project["version"],) * 4
+    assert changelog[2] == page[2] == str(METADATA["data"]["releaseDate"])
+
+
+def test_the_image_the_metadata_and_the_manifest_are_made_for_one_version_of_the_cdk():
+    base = METADATA["data"]["connectorBuildOptions"]["baseImage"]
+
+    assert base == f"docker.io/airbyte/source-declarative-manifest:{MANIFEST['version']}"
+    assert f"FROM {base}\n" in DOCKERFILE
+    assert f"LABEL io.airbyte.name={METADATA['data']['dockerRepository']}\n" in DOCKERFILE
+    lock = (CONNECTOR.parent / "requirements.lock").read_text()
+    assert f"airbyte-cdk=={MANIFEST['version']} " in lock
 
 
 def test_the_components_need_no_module_of_this_repository():
@@ -98,14 +161,20 @@ def test_every_class_the_manifest_names_is_a_component(components):
 
     assert names == {
         f"source_declarative_manifest.components.{name}"
-        for name in ("PagesAheadRetriever", "PacedApiKey", "EnvelopePagination", "PageErrorHandler", "RealDate")
+        for name in (
+            "PagesAheadRetriever",
+            "PatientRequester",
+            "PacedApiKey",
+            "EnvelopePagination",
+            "PageErrorHandler",
+            "RealDate",
+        )
     }
     assert all(hasattr(components, name.rpartition(".")[2]) for name in names)
 
 
 def test_the_page_of_the_connector_has_airbytes_headings_in_their_order_and_names_every_option():
-    page = (CONNECTOR.parent / "docs" / "moovitamix.md").read_text()
-    headings = [line.lstrip("# ") for line in page.splitlines() if line.startswith("#")]
+    headings = [line.lstrip("# ") for line in PAGE.splitlines() if line.startswith("#")]
     expected = [
         "MooVitamix",
         "Prerequisites",
@@ -120,14 +189,22 @@ def test_the_page_of_the_connector_has_airbytes_headings_in_their_order_and_name
     ]
 
     assert [heading for heading in headings if heading in expected] == expected
+    prerequisites = PAGE.partition("## Prerequisites")[2].partition("\n## ")[0]
+    for name in SPEC["required"]:
+        assert f"**{SPEC['properties'][name]['title']}**" in prerequisites
     for option in SPEC["properties"].values():
-        assert f"| {option['title']} |" in page or f"**{option['title']}**" in page
+        default = option.get("default", "required" if option["title"] == "API URL" else "none")
+        shown = str(default).partition("T00:00:00")[0]
+        assert re.search(rf"^\| {option['title']} \| {shown} \| ", PAGE, re.MULTILINE), option["title"]
 
 
 def test_the_icon_is_square():
-    icon = (CONNECTOR / "icon.svg").read_text()
+    icon = ElementTree.parse(CONNECTOR / METADATA["data"]["icon"]).getroot()  # noqa: S314 (our own file)
+    _, _, width, height = icon.attrib["viewBox"].split()
 
-    assert 'viewBox="0 0 64 64"' in icon
+    assert icon.tag == "{http://www.w3.org/2000/svg}svg"
+    assert width == height
+    assert icon.attrib.get("width") == icon.attrib.get("height")
 
 
 def test_the_reference_state_is_a_list_of_stream_states():
