@@ -64,7 +64,7 @@ def computed(sent: list) -> dict[str, list[tuple]]:
     return {mart: sorted(tables[mart].collect().rows(), key=str) for mart in MARTS}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(records, randoms)
 def test_records_in_any_order(sent, random: Random):
     shuffled = random.sample(sent, len(sent))
@@ -74,7 +74,7 @@ def test_records_in_any_order(sent, random: Random):
     assert computed(shuffled) == marts
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(records, randoms, st.lists(st.integers(0, 20), max_size=3))
 def test_records_of_one_read_in_any_order_and_any_batches(new_pipeline, record, sent, random: Random, cuts):
     lines = [record(stream, data, emitted_at) for (stream, data), emitted_at in sent]
@@ -90,7 +90,7 @@ def test_records_of_one_read_in_any_order_and_any_batches(new_pipeline, record, 
     assert ledgers[0] == ledgers[1]
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     st.lists(listens, min_size=1, max_size=12),
     st.randoms(use_true_random=False),
