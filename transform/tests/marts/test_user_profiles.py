@@ -69,6 +69,16 @@ def test_the_top_genre_has_most_plays(run, listened, catalogue, tracks, genre):
     assert profiles.select("user_id", "top_genre").rows() == [(7, genre)]
 
 
+def test_ties_go_by_name_for_every_user(run, listened, catalogue):
+    genres = ["Folk", "Jazz", "Metal", "Pop", "Rock"]
+    tracks = catalogue(*((track, genres[track], 1) for track in (3, 1, 4, 0, 2)))
+    pairs = listened(*((user, (user + step) % 5, 1) for user in range(40) for step in range(5)))
+
+    profiles = run("user_profiles", user_track_interactions=pairs, dim_tracks=tracks)
+
+    assert profiles["top_genre"].to_list() == ["Folk"] * 40
+
+
 def test_each_user_has_a_top_genre_of_their_own(run, listened, catalogue):
     pairs = listened((7, 10, 1), (8, 20, 1), (8, 20, 2), (8, 10, 1))
 
