@@ -68,6 +68,7 @@ from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.analytics_message import create_analytics_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from urllib3.exceptions import LocationValueError
 
 # ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -547,7 +548,7 @@ VERIFYING_PASSES = 5
 
 
 class Keys:
-    """The keys of all rows read, as hashes of 8 bytes, in small heaps: counted one heap at a time, they need no room."""
+    """The keys of all rows read, as hashes of 8 bytes, in heaps: counted one heap at a time they need little room."""
 
     HEAPS = 64
 
@@ -703,10 +704,8 @@ class PagesAheadRetriever(Retriever):
                 if settled or held in passes:
                     return
                 passes.append(held)
-                again = (
-                    "to verify the read" if self._verify else f"saw {held[0]} rows of {largest}, total is {last} now"
-                )
-                yield self._log(f"{again}: reads all pages again")
+                saw = f"saw {held[0]} rows" + ("" if self._verify else f" of {largest}, total is {last} now")
+                yield self._log(f"{saw}: reads all pages again")
         raise AirbyteTracedException(message=self._unsettled(largest, passes), failure_type=FailureType.transient_error)
 
     def _unsettled(self, largest: int, passes: list[tuple[int, int]]) -> str:
@@ -774,6 +773,11 @@ class PagesAheadRetriever(Retriever):
             if error.internal_message:  # the CDK quotes the API's answer there and prints it as it is
                 error.internal_message = filter_secrets(error.internal_message)
             raise
+        except (requests.exceptions.InvalidURL, LocationValueError) as error:  # no request left: nobody judged it
+            raise AirbyteTracedException(
+                message=f"{self.name}, page {number}: expected an address, got {error}. Check api_url.",
+                failure_type=FailureType.config_error,
+            ) from error
         finally:
             tally.count_retries(ATTEMPTS.retries - retries)
         if response is None:
@@ -839,8 +843,8 @@ class PagesAheadRetriever(Retriever):
         return (
             f"{self.name}: expected records that changed from {window.start:{STATE_FORMAT}} to "
             f"{window.end:{STATE_FORMAT}}, got {self.cursor_field}={item[self.cursor_field]!r} in the record with "
-            f"{self._key_in_words(item)}: the API ignores {self.until_parameter}. The record was not emitted, the state "
-            "stays; leave slice_days out for this API."
+            f"{self._key_in_words(item)}: the API ignores updated_since or {self.until_parameter}. Nothing of that "
+            "page was emitted and the state stays; leave slice_days out for this API."
         )
 
     def _moment_of(self, item: Mapping[str, Any]) -> datetime | None:

@@ -167,6 +167,7 @@ def test_every_class_the_manifest_names_is_a_component(components):
             "PacedApiKey",
             "EnvelopePagination",
             "PageErrorHandler",
+            "KnownState",
             "RealDate",
         )
     }
