@@ -15,6 +15,7 @@ from moovitamix_transform.data_warnings import DataWarning, all_warnings
 from moovitamix_transform.errors import ContractBroken, LedgerMismatch
 from moovitamix_transform.graph import SOURCES, Model, models
 from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
+from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
 
@@ -55,7 +56,7 @@ def build(
     changed = [name for name in prints if before and before_prints.get(name) != prints[name]]
     is_full = full_refresh or before is None or bool(changed)
     versions = {name: _source_version(warehouse, name, before) for name in SOURCES}
-    if before and not is_full and all(before.tables[name] == versions[name] for name in SOURCES):
+    if before and not is_full and all(before.tables.get(name) == versions[name] for name in SOURCES):
         return BuildResult(
             before, False, [], ledger.of_history(warehouse, before.tables), count_warnings(warehouse, before)
         )
@@ -94,10 +95,19 @@ def _source_version(warehouse: Warehouse, name: str, before: Build | None) -> in
     """The version to read. Commits that carry a state only are not news: the table has as many rows as before."""
     path = sources.path(name)
     newest = warehouse.version(path)
-    known = before.tables[name] if before else None
-    if known is not None and warehouse.count(path, known) == warehouse.count(path, newest):
+    known = before.tables.get(name) if before else None
+    if known is not None and _telling_rows(warehouse, name, known) == _telling_rows(warehouse, name, newest):
         return known
     return newest
+
+
+def _telling_rows(warehouse: Warehouse, name: str, version: int) -> int:
+    """Rows that say something to a model: of the generations, only those of streams that are always read whole."""
+    if name != "generations":
+        return warehouse.count(sources.path(name), version)
+    whole = [stream.name for stream in STREAMS.values() if not stream.incremental]
+    rows = warehouse.scan(sources.path(name), version).filter(pl.col("stream").is_in(whole))
+    return int(rows.select(pl.len()).collect().item())
 
 
 def _write(warehouse: Warehouse, model: Model, versions: dict[str, int], known: int | None) -> int:

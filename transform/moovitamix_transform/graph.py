@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -26,8 +25,17 @@ STAGING = (
     "stg_listen_history",
     "quarantine",
 )
-MARTS = ("dim_tracks", "dim_users", "fct_listens", "user_track_interactions", "track_popularity", "user_profiles")
-SOURCES = ("tracks", "users", "listen_history", "_lines")
+MARTS = (
+    "dim_tracks",
+    "dim_users",
+    "dim_tracks_history",
+    "dim_users_history",
+    "fct_listens",
+    "user_track_interactions",
+    "track_popularity",
+    "user_profiles",
+)
+SOURCES = ("tracks", "users", "listen_history", "_lines", "generations")
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,8 @@ class Model:
 
 @cache
 def models() -> dict[str, Model]:
-    """Every model by name, each after the tables it reads."""
-    found = {name: _model(layer, name) for layer, names in _layers().items() for name in names}
-    order = TopologicalSorter({name: [r for r in model.reads if r in found] for name, model in found.items()})
-    return {name: found[name] for name in order.static_order()}
+    """Every model by name, in the order above, each after the tables it reads."""
+    return {name: _model(layer, name) for layer, names in _layers().items() for name in names}
 
 
 def _layers() -> dict[str, tuple[str, ...]]:
@@ -90,12 +96,19 @@ def _model(layer: str, name: str) -> Model:
 
 def _fingerprint(module: ModuleType) -> str:
     """Changes when the model, its contract or what both share does."""
-    shared = [contracts, *(import_module(f"moovitamix_transform.staging.{name}") for name in _SHARED)]
+    shared = [contracts, *(import_module(f"moovitamix_transform.{name}") for name in _SHARED)]
     texts = [Path(str(each.__file__)).read_bytes() for each in (module, *shared)]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 
-_SHARED = ("fields", "json_fields", "latest", "readings")
+_SHARED = (
+    "staging.fields",
+    "staging.json_fields",
+    "staging.latest",
+    "staging.readings",
+    "marts.deletions",
+    "marts.history",
+)
 
 
 def _polars(frame: Any) -> pl.LazyFrame:  # noqa: ANN401 - what Narwhals hands back

@@ -65,8 +65,9 @@ def record_frame(
     )
 
 
-def path(stream: str) -> str:
-    return f"source/{stream}"
+def path(name: str) -> str:
+    """Where a source table lies; `generations` is read by models as one of them."""
+    return "_meta/generations" if name == "generations" else f"source/{name}"
 
 
 def make_missing(warehouse: Warehouse) -> None:

@@ -111,7 +111,7 @@ def test_tables_with_the_same_rows_keep_their_version(pipeline, record, library)
     result = pipeline.build()
 
     changed = {name for name in models() if result.build.tables[name] != before.tables[name]}
-    assert changed == {"base_users", "stg_users", "dim_users"}
+    assert changed == {"base_users", "stg_users", "dim_users", "dim_users_history"}
     assert (result.build.build_id, result.is_published) == (2, True)
     assert "fct_listens" not in {table.table for table in result.tables}, "computed although its inputs are the same"
 
