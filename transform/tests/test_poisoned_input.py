@@ -146,3 +146,22 @@ def test_each_odd_line_is_in_the_quarantine_as_it_came(poisoned):
         ((line.decode(errors="backslashreplace"), rule, stream) for line, rule, stream in ODD_LINES), key=str
     )
     assert all(detail.startswith("expected ") for detail in odd["detail"])
+
+
+@pytest.mark.parametrize("field", ["items", "field_nobody_knows"])
+def test_no_depth_of_nesting_that_lands_ends_the_build(pipeline, record, field: str):
+    depths = range(900, 1010, 2)
+    deep = [
+        record("listen_history", json.dumps(listens(user_id=depth))[:-1] + f', "{field}": {"[" * depth}{"]" * depth}}}')
+        for depth in depths
+    ]
+    landing = pipeline.land(deep)
+
+    streams = pipeline.build().streams
+
+    landed = streams["listen_history"].landed_total
+    assert 0 < landed < len(depths), "the depths must straddle what landing reads"
+    assert (streams["listen_history"].quarantined, streams["listen_history"].kept) == (
+        (landed, 0) if field == "items" else (0, landed)
+    )
+    assert landing.received.total() == len(depths)

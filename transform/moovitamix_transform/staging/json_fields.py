@@ -1,12 +1,17 @@
 """A record's JSON text → the raw JSON token of each field, so that a type is judged before it is cast."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
 
+LANDED_DEPTH = 1000  # Python's default limit, under which landing reads
+T = TypeVar("T")
+_recursion_lock = Lock()
 _string = msgspec.json.Decoder(str)
 
 
@@ -43,8 +48,23 @@ def _tokens(texts: pl.Series, fields: tuple[str, ...]) -> pl.Series:
 def _decode(texts: pl.Series, fields: tuple[str, ...]) -> list[Any]:
     decoder = _decoder(fields)
     if texts.str.contains("\n", literal=True).any():  # a line break between tokens is JSON, but no JSON line
-        return [decoder.decode(text) for text in texts]
-    return decoder.decode_lines("\n".join(texts.to_list()))
+        return [decode(decoder.decode, text) for text in texts]
+    return decode(decoder.decode_lines, "\n".join(texts.to_list()))
+
+
+def decode(decoder: Callable[[str], T], text: str) -> T:
+    """What the decoder makes of JSON that landing has read already, however deep it is nested: Python's limit counts
+    the caller's own frames, and landing may have had fewer."""
+    try:
+        return decoder(text)
+    except RecursionError:
+        with _recursion_lock:
+            limit = sys.getrecursionlimit()
+            sys.setrecursionlimit(limit + LANDED_DEPTH)
+            try:
+                return decoder(text)
+            finally:
+                sys.setrecursionlimit(limit)
 
 
 @lru_cache

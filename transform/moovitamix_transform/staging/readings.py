@@ -3,7 +3,7 @@
 import msgspec
 import polars as pl
 
-from moovitamix_transform.staging.json_fields import as_token
+from moovitamix_transform.staging.json_fields import as_token, decode
 
 _ONLY_DIGITS = r"^-?[0-9]+$"
 _OFFSET = r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?"
@@ -111,5 +111,5 @@ def _plays(tokens: pl.Series) -> pl.Series:
 def _elements(arrays: pl.Series) -> pl.Series:
     """The token of each element of JSON arrays."""
     decoder = msgspec.json.Decoder(list[msgspec.Raw])
-    elements = [None if array is None else [as_token(raw) for raw in decoder.decode(array)] for array in arrays]
+    elements = [None if array is None else [as_token(raw) for raw in decode(decoder.decode, array)] for array in arrays]
     return pl.Series(arrays.name, elements, pl.List(pl.String))
