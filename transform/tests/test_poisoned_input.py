@@ -1,6 +1,7 @@
 """Everything wrong at once: every line is accounted for, each reason named, the good rows' marts unchanged."""
 
 import json
+from threading import Thread
 
 import polars as pl
 import pytest
@@ -150,12 +151,14 @@ def test_each_odd_line_is_in_the_quarantine_as_it_came(poisoned):
 
 @pytest.mark.parametrize("field", ["items", "field_nobody_knows"])
 def test_no_depth_of_nesting_that_lands_ends_the_build(pipeline, record, field: str):
-    depths = range(900, 1010, 2)
+    depths = range(900, 1010)
     deep = [
         record("listen_history", json.dumps(listens(user_id=depth))[:-1] + f', "{field}": {"[" * depth}{"]" * depth}}}')
         for depth in depths
     ]
-    landing = pipeline.land(deep)
+    reader = Thread(target=pipeline.land, args=(deep,))  # its stack is shallow: it reads deeper than most
+    reader.start()
+    reader.join()
 
     streams = pipeline.build().streams
 
@@ -164,4 +167,4 @@ def test_no_depth_of_nesting_that_lands_ends_the_build(pipeline, record, field: 
     assert (streams["listen_history"].quarantined, streams["listen_history"].kept) == (
         (landed, 0) if field == "items" else (0, landed)
     )
-    assert landing.received.total() == len(depths)
+    assert pipeline.rows("quarantine").filter(pl.col("rule") == "not_json").height == len(depths) - landed
