@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from moovitamix_transform.cli import SIGNALS, check, pipeline, quarantine, state, tables
+from moovitamix_transform.cli import SIGNALS, builds, check, history, pipeline, quarantine, state, tables
 from moovitamix_transform.cli.invocation import NAME
 from moovitamix_transform.cli.options import consoles, help_without_command
 from moovitamix_transform.errors import MoovitamixError
@@ -32,7 +32,10 @@ app.command("land", epilog=pipeline.LAND_EXAMPLE)(pipeline.land)
 app.command("build", epilog=pipeline.BUILD_EXAMPLE)(pipeline.build)
 app.command("tables", epilog=tables.TABLES_EXAMPLE)(tables.tables)
 app.command("show", epilog=tables.SHOW_EXAMPLE)(tables.show)
+app.command("builds", epilog=builds.BUILDS_EXAMPLE)(builds.builds)
+app.command("diff", epilog=builds.DIFF_EXAMPLE)(builds.diff)
 app.command("check", epilog=check.EXAMPLE)(check.check)
+app.add_typer(history.app, name="history")
 app.add_typer(state.app, name="state")
 app.add_typer(quarantine.app, name="quarantine")
 
@@ -79,9 +82,6 @@ def run_command(arguments: list[str]) -> int:
         return _tell(str(error), error.exit_code)
     except KeyboardInterrupt:
         result = _INTERRUPTED
-    except BrokenPipeError:
-        _forget_stdout()
-        return 1
     except OSError as error:
         return _tell(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
     except Exception as error:
@@ -104,12 +104,6 @@ def _tell(message: str, code: int) -> int:
     with suppress(OSError):  # a closed terminal: there is nobody to tell
         consoles().err.print(f"moovitamix: {mask(message)}", soft_wrap=True)
     return code
-
-
-def _forget_stdout() -> None:
-    """The reader has gone: nothing is flushed to it when the interpreter ends."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -20,6 +20,7 @@ WarehouseOption = Annotated[
     str, typer.Option("--warehouse", "-w", envvar="MOOVITAMIX_WAREHOUSE", help="The folder the tables live in.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="An array of objects; instants as ISO 8601 in UTC.")]
+LimitOption = Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit 3 when a warning was counted.")]
 LogLevelOption = Annotated[
     str, typer.Option("--log-level", callback=_log_level, help="The lowest level of the source's messages to show.")

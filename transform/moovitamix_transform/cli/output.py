@@ -65,6 +65,12 @@ def print_table(
     console.print(table)
 
 
+def tell_of_more_than(printed: int, total: int) -> None:
+    """A table that was cut says so, on stderr."""
+    if printed < total:
+        consoles().err.print(f"{printed:,} of {total:,} rows; --limit shows more, --json all")
+
+
 def _print_blocks(console: Console, rows: Sequence[Row], columns: Sequence[str]) -> None:
     names = max(len(column) for column in columns)
     for number, row in enumerate(rows, 1):

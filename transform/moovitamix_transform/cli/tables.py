@@ -6,12 +6,19 @@ import polars as pl
 import typer
 
 from moovitamix_transform import catalog
-from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, JsonOption, WarehouseOption, consoles, reading
-from moovitamix_transform.cli.output import print_csv, print_json, print_table
+from moovitamix_transform.cli.options import (
+    DEFAULT_WAREHOUSE,
+    JsonOption,
+    LimitOption,
+    WarehouseOption,
+    consoles,
+    reading,
+)
+from moovitamix_transform.cli.output import print_csv, print_json, print_table, tell_of_more_than
 from moovitamix_transform.errors import UsageError
 
 TABLES_EXAMPLE = "Example: moovitamix tables"
-SHOW_EXAMPLE = "Example: moovitamix show track_popularity --limit 5"
+SHOW_EXAMPLE = "Example: moovitamix show track_popularity --as-of 2026-11-24 --limit 5"
 PERSON_ROWS = 20
 COLUMNS = ("table", "layer", "grain", "rows", "version", "build_id")
 PERSON_COLUMNS = ("table", "layer", "rows", "build_id", "grain")
@@ -33,15 +40,24 @@ def tables(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption =
 
 def show(
     table: Annotated[str, typer.Argument(help="A bare name, such as fct_listens; `moovitamix tables` lists them.")],
-    limit: Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUILD|DATE", help="As a build had it: its number, or a day, the last build before its end (UTC)."
+        ),
+    ] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header; lists as JSON.")] = False,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
-    """Print a table's rows, as the newest build has them."""
+    """Print a table's rows, as the newest build has them, or an earlier one."""
     if as_json and as_csv:
         raise UsageError("show: expected one of --json and --csv, got both")
-    frame = catalog.resolve(reading(warehouse), table)
+    frame = catalog.resolve(reading(warehouse), table, as_of)
+    columns = frame.collect_schema().names()
+    if "rank" in columns:  # a ranking is read from its top; other tables are not sorted: they may be large
+        frame = frame.sort("rank", columns[0])
     shown = limit if limit is not None or as_json or as_csv else PERSON_ROWS
     rows = (frame if shown is None else frame.head(shown)).collect(engine="streaming")
     if as_json:
@@ -57,7 +73,6 @@ def tell_of_more(frame: pl.LazyFrame, printed: int, limit: int | None) -> None:
     """A table that was cut says so, on stderr."""
     if printed == limit:
         total = frame.select(pl.len()).collect(engine="streaming").item()
-        if total > printed:
-            consoles().err.print(f"{printed:,} of {total:,} rows; --limit shows more, --json all")
+        tell_of_more_than(printed, total)
     elif printed == 0:
         consoles().err.print("no rows")

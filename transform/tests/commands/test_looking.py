@@ -127,6 +127,12 @@ def test_lists_are_json_in_csv(look: Command):
     ]
 
 
+def test_a_ranking_is_shown_from_its_top(look: Command):
+    rows = json.loads(look("show", "track_popularity", "--json").out)
+
+    assert [(row["rank"], row["track_id"], row["listen_count"]) for row in rows] == [(1, 1, 60), (2, 2, 30)]
+
+
 def test_nothing_to_show_is_an_empty_array_or_a_header(look: Command):
     assert look("show", "generations", "--json", "--limit", "0").out == "[]\n"
     assert look("show", "fct_listens", "--csv", "--limit", "0").out == "user_id,track_id,listened_at,position\n"
