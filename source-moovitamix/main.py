@@ -1,26 +1,33 @@
+#!/usr/bin/env python3
 """`python main.py spec|check|discover|read …`: the Airbyte source that manifest.yaml and components.py describe."""
 
 import importlib.util
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
+from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import (
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
+    ConnectorSpecification,
     DestinationSyncMode,
     FailureType,
     SyncMode,
 )
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import best_match
 
 HERE = Path(__file__).resolve().parent
 EVERY_STREAM = "every stream"
@@ -63,10 +70,32 @@ class SourceMoovitamix(YamlDeclarativeSource):
         return self.prepared_state
 
 
+class Entrypoint(AirbyteEntrypoint):
+    """Names the option that the spec refuses: the CDK tells only what is wrong with a value."""
+
+    @staticmethod
+    def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
+        refusal = best_match(Draft7Validator(source_spec.connectionSpecification).iter_errors(config))
+        if refusal is None:
+            return
+        option, said = ".".join(map(str, refusal.absolute_path)), refusal.message
+        if refusal.validator == "pattern":
+            got = re.sub(r"//[^/@]*@", "//****@", repr(refusal.instance))  # a password belongs in no message
+            said = f"expected {refusal.schema['pattern_descriptor']}, got {got}"
+        message = filter_secrets(f"Config validation error: {f'{option}: ' if option else ''}{said}")
+        raise AirbyteTracedException(
+            message=message, internal_message=message, failure_type=FailureType.config_error
+        ) from None
+
+
 def run(args: list[str]) -> None:
     """Hands over to the CDK; an error on the way there ends in a TRACE message too."""
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
-    launch(*prepare(args))
+    source, args = prepare(args)
+    entrypoint = Entrypoint(source)
+    with PRINT_BUFFER:
+        for message in entrypoint.run(entrypoint.parse_args(args)):
+            print(f"{message}\n", end="")  # noqa: T201 - one write a message: several threads print
 
 
 def prepare(args: list[str]) -> tuple[SourceMoovitamix, list[str]]:
@@ -141,6 +170,8 @@ def main() -> None:
             sys.excepthook(*sys.exc_info())
             logging.shutdown()
             sys.stdout.flush()
+        except OSError as error:
+            os.write(2, f"main.py: expected to write to stdout, got {error}; what was read is lost\n".encode())
         finally:
             os._exit(1)
 
