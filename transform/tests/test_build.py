@@ -275,7 +275,7 @@ def test_a_reader_sees_whole_builds_only(pipeline, record):
         pipeline.build()
 
     sync(1)
-    last = 5
+    last = 4
     with subprocess.Popen(
         [sys.executable, "-c", READER, pipeline.warehouse.root, str(last)], stdout=subprocess.PIPE, text=True
     ) as reader:
