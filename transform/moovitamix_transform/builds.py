@@ -1,11 +1,14 @@
 """_meta/builds: which version of each table belongs to which build. A build is visible when its row is."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
 
+from moovitamix_transform.errors import NoSuchBuild, UsageError
 from moovitamix_transform.warehouse import Warehouse
 
 TABLE = "_meta/builds"
@@ -33,12 +36,52 @@ class Build:
     full_refresh: bool
     tables: dict[str, int]
 
+    @property
+    def built_on(self) -> date:
+        """The day it was published, in UTC."""
+        return self.built_at.astimezone(UTC).date()
+
+
+AsOf = int | date | str
+
 
 def newest(warehouse: Warehouse) -> Build | None:
     if not warehouse.exists(TABLE):
         return None
     rows = warehouse.scan(TABLE).sort("build_id").tail(1).collect().to_dicts()
     return _build(rows[0]) if rows else None
+
+
+def every(warehouse: Warehouse) -> list[Build]:
+    """The builds there are, newest first."""
+    if not warehouse.exists(TABLE):
+        return []
+    rows = warehouse.scan(TABLE).sort("build_id", descending=True).collect()
+    return [_build(row) for row in rows.iter_rows(named=True)]
+
+
+def find(warehouse: Warehouse, as_of: AsOf) -> Build:
+    """The build of that number, or the last one before that day's end (UTC).
+
+    Args:
+        as_of: a number, a day, or either as a text: `3`, `2026-11-24`.
+    Raises:
+        NoSuchBuild: there is none; the message says which builds there are.
+        UsageError: neither a number nor a day.
+    """
+    wanted = _number_or_day(as_of)
+    there = every(warehouse)
+    if not there:
+        raise NoSuchBuild(f"{warehouse.root}: expected a build, none is published yet; `moovitamix build` makes one")
+    for build in there:
+        if build.build_id == wanted or (isinstance(wanted, date) and build.built_on <= wanted):
+            return build
+    what = f"a build of {wanted} or earlier" if isinstance(wanted, date) else f"build {wanted}"
+    first, last = there[-1].built_on, there[0].built_on
+    raise NoSuchBuild(
+        f"{warehouse.root}: expected {what}, there is none; published: {_listed(build.build_id for build in there)} "
+        f"({first} to {last})"
+    )
 
 
 def fingerprints(warehouse: Warehouse) -> dict[str, str]:
@@ -55,3 +98,31 @@ def publish(warehouse: Warehouse, build: Build, fingerprints: dict[str, str]) ->
 
 def _build(row: dict[str, Any]) -> Build:
     return Build(**{**row, "tables": {each["table"]: each["version"] for each in row["tables"]}})
+
+
+def _number_or_day(as_of: object) -> int | date:
+    if isinstance(as_of, int) and not isinstance(as_of, bool):
+        return as_of
+    if isinstance(as_of, date) and not isinstance(as_of, datetime):
+        return as_of
+    if isinstance(as_of, str):
+        text = as_of.strip()
+        if re.fullmatch("-?[0-9]{1,18}", text):
+            return int(text)
+        if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            try:
+                return date.fromisoformat(text)
+            except ValueError:
+                raise UsageError(f"expected a day of the calendar, got {text!r}") from None
+    raise UsageError(f"expected the number of a build, such as 3, or a date, such as 2026-11-24, got {as_of!r}")
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    """`1 to 3, 5`."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)

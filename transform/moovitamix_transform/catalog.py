@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from moovitamix_transform import builds, runs, sources
-from moovitamix_transform.errors import NoSuchTable
+from moovitamix_transform.builds import AsOf, Build
+from moovitamix_transform.errors import NoSuchBuild, NoSuchTable, UsageError, WarehouseError
 from moovitamix_transform.graph import models
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
@@ -42,17 +43,63 @@ def entries(warehouse: Warehouse) -> list[TableEntry]:
     return found
 
 
-def resolve(warehouse: Warehouse, table: str) -> pl.LazyFrame:
-    """A table's rows, by its bare name. Raises NoSuchTable for an unknown name and for one that is not built yet."""
+def load_table(warehouse: str, table: str, as_of: AsOf | None = None) -> pl.LazyFrame:
+    """A table's rows, for a notebook or a script: `load_table("warehouse", "fct_listens").collect()`.
+
+    The frame stays at the version it was resolved to, however many builds are published while it is used.
+
+    Args:
+        warehouse: the folder the tables live in, or its URL.
+        table: a bare name, such as `fct_listens`; `moovitamix tables` lists them.
+        as_of: the number of a build, or a day: the last build before its end (UTC), as a `date` or as a text such as
+            `2026-11-24`. By default the newest build; of the source tables, all that has landed.
+    Raises:
+        NoSuchTable: an unknown name, or a table that this build did not have.
+        NoSuchBuild: no such build, or its rows are not kept any more.
+        WarehouseError: nothing there, or something else.
+    """
+    return resolve(Warehouse(warehouse).open(), table, as_of)
+
+
+def resolve(warehouse: Warehouse, table: str, as_of: AsOf | None = None) -> pl.LazyFrame:
+    """A table's rows, by its bare name: of the newest build, or of the one that `as_of` finds.
+
+    Raises NoSuchTable for an unknown name and for one that is not built yet, NoSuchBuild as `builds.find` does.
+    """
     found = {entry.table: entry for entry in entries(warehouse)}
     if table not in found:
         raise NoSuchTable(f"{table!r}: expected one of {', '.join(found)}")
     entry = found[table]
+    if as_of is not None:
+        return warehouse.scan(entry.path, _version(warehouse, entry, builds.find(warehouse, as_of)))
     if entry.version is None:
         raise NoSuchTable(
             f"{table}: expected a built table, but no build is published yet; `moovitamix build` makes one"
         )
     return warehouse.scan(entry.path, entry.version)
+
+
+def require_kept(warehouse: Warehouse, table: str, path: str, build: Build) -> None:
+    """NoSuchBuild unless the table can still be read at the version that the build has of it."""
+    version = build.tables[table]
+    try:
+        damage = warehouse.damage(path, version)
+    except WarehouseError as error:
+        damage = str(error)
+    if damage is not None:
+        raise NoSuchBuild(f"{table} of build {build.build_id}: its version {version} is no longer kept whole: {damage}")
+
+
+def _version(warehouse: Warehouse, entry: TableEntry, build: Build) -> int:
+    """The version of a table that a build read or made."""
+    if entry.path in (builds.TABLE, runs.TABLE):
+        raise UsageError(f"{entry.table}: expected a table that builds read or make; this one is shown as it is now")
+    if entry.table not in build.tables:
+        raise NoSuchTable(
+            f"{entry.table}: build {build.build_id} does not have it; it was added to moovitamix after that build"
+        )
+    require_kept(warehouse, entry.table, entry.path, build)
+    return build.tables[entry.table]
 
 
 def _entry(warehouse: Warehouse, name: str, layer: str, path: str) -> TableEntry:

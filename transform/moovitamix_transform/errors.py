@@ -7,7 +7,9 @@ MoovitamixError                 exit code 1, message without traceback
 │   ├── NotAWarehouse           something else is there
 │   ├── NewerLayout             written by a newer version of this package
 │   ├── WarehouseInUse          another run, land or build writes to it now
-│   └── NoSuchTable             a name that is no table, or a table that is not built yet
+│   ├── NoSuchTable             a name that is no table, or a table that is not built yet
+│   ├── NoSuchBuild             no build of that number or day, or one whose rows are not kept any more
+│   └── NoSuchRun               no run of that id, or several that begin so
 ├── ReadFailed                  the source said so, ended badly, or its states cannot be trusted
 ├── ContractBroken              a table that does not keep its contract; its build is not published
 └── LedgerMismatch              law 1: a record is unaccounted for
@@ -45,6 +47,14 @@ class WarehouseInUse(WarehouseError):
 
 
 class NoSuchTable(WarehouseError):
+    pass
+
+
+class NoSuchBuild(WarehouseError):
+    pass
+
+
+class NoSuchRun(WarehouseError):
     pass
 
 

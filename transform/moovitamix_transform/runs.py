@@ -4,7 +4,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -94,6 +94,11 @@ class Run:
     tables: list[TableResult] = field(default_factory=list)
     warnings: list[WarningCount] = field(default_factory=list)
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs, and when nobody saw its end."""
+        return None if self.ended_at is None else round((self.ended_at - self.started_at).total_seconds(), 3)
+
     def end(self, status: Status, message: str | None = None) -> None:
         self.status, self.message, self.ended_at = status, message, datetime.now(UTC)
 
@@ -114,4 +119,22 @@ def unfinished(warehouse: Warehouse) -> list[Run]:
     rows = warehouse.scan(TABLE)
     ended = rows.filter(pl.col("status") != "running")
     left = rows.join(ended, on="run_id", how="anti").sort("started_at").collect()
-    return [Run(**row) for row in left.iter_rows(named=True)]
+    return [_run(row) for row in left.iter_rows(named=True)]
+
+
+def every(warehouse: Warehouse) -> list[Run]:
+    """Each run once, newest first, as its last row has it: one without a second row is `running`, killed or not."""
+    if not warehouse.exists(TABLE):
+        return []
+    rows = warehouse.scan(TABLE).sort(pl.col("status") == "running").unique("run_id", keep="first", maintain_order=True)
+    newest_first = rows.sort("started_at", "run_id", descending=True).collect()
+    return [_run(row) for row in newest_first.iter_rows(named=True)]
+
+
+def _run(row: dict[str, Any]) -> Run:
+    parts = {
+        "streams": [StreamLedger(**each) for each in row["streams"]],
+        "tables": [TableResult(**each) for each in row["tables"]],
+        "warnings": [WarningCount(**each) for each in row["warnings"]],
+    }
+    return Run(**{**row, **parts})

@@ -1,6 +1,8 @@
 """The Delta tables of one warehouse: the only module that knows deltalake."""
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from moovitamix_transform.errors import (
 
 LAYOUT = 1
 _LOCK = ".lock"
+_PATIENCE_SECONDS = 0.1  # `is_being_written` holds the lock for a moment: that is no other writer
 _UNFIT = frozenset("%[]")
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
@@ -98,7 +101,7 @@ class Warehouse:
         with _explained(f"{self.root}: could not be opened for writing"):
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                lock = FileLock(folder / _LOCK).acquire(timeout=0)
+                lock = FileLock(folder / _LOCK).acquire(_PATIENCE_SECONDS, _PATIENCE_SECONDS / 5)
             except Timeout:
                 raise WarehouseInUse(
                     f"{self.root}: expected to be its only writer, but another moovitamix command writes to it now; "
@@ -107,6 +110,22 @@ class Warehouse:
         with lock:
             self._create_or_open()
             yield self
+
+    def is_being_written(self) -> bool:
+        """Whether a writer holds the lock now. True on an object store, which has no lock to tell."""
+        if not self.is_local:
+            return True
+        try:
+            lock = os.open(Path(self.root) / _LOCK, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: those who look do not see each other
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
 
     def _create_or_open(self) -> None:
         if not self.exists("_meta/layout"):
@@ -136,6 +155,15 @@ class Warehouse:
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
         return pl.scan_delta(self._table(table, version))
+
+    def scan_apart(self, table: str, version: int, other: int) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        """The rows of two versions of a table without the files that both have, where that can be told."""
+        tables = self._table(table, version), self._table(table, other)
+        if not self.is_local or any(each.metadata().partition_columns for each in tables):
+            return self.scan(table, version), self.scan(table, other)
+        one, two = (each.file_uris() for each in tables)
+        schemas = [pl.scan_delta(each).collect_schema() for each in tables]
+        return _files(set(one) - set(two), schemas[0]), _files(set(two) - set(one), schemas[1])
 
     def count(self, table: str, version: int | None = None) -> int:
         """Rows, from the Delta log alone: the figure the tables' readers are held against."""
@@ -235,6 +263,10 @@ class _Table(DeltaTable):
         encoded = self.table_uri.removeprefix("file://")
         folder = unquote(encoded)
         return [folder + uri.removeprefix(encoded) for uri in uris]
+
+
+def _files(uris: set[str], schema: pl.Schema) -> pl.LazyFrame:
+    return pl.scan_parquet(sorted(uris), schema=schema) if uris else pl.LazyFrame(schema=schema)
 
 
 def _properties(metadata: Metadata | None) -> CommitProperties | None:

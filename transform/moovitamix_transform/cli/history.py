@@ -1,0 +1,140 @@
+"""`history`: what ran, how it ended, what it did, and how two runs differ."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from moovitamix_transform import run_history
+from moovitamix_transform.cli.builds import AllOption
+from moovitamix_transform.cli.options import (
+    DEFAULT_WAREHOUSE,
+    JsonOption,
+    LimitOption,
+    WarehouseOption,
+    consoles,
+    reading,
+)
+from moovitamix_transform.cli.output import Row, print_json, print_object, print_table, shown, tell_of_more_than
+from moovitamix_transform.cli.summary import NO_STREAM
+from moovitamix_transform.cli.tables import PERSON_ROWS
+from moovitamix_transform.runs import Run
+from moovitamix_transform.warehouse import Warehouse
+
+KEYS = ("run_id", "kind", "started_at", "ended_at", "status", "build_id", "streams", "tables", "warnings")
+STREAM_KEYS = (
+    "stream",
+    "received",
+    "landed",
+    "quarantined_lines",
+    "landed_total",
+    "kept",
+    "superseded",
+    "quarantined",
+)
+HELP = "List every run, newest first: how it ended, what it received and built."
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its beginning; also that of its tail.")]
+OwnWarehouseOption = Annotated[str | None, typer.Option("--warehouse", "-w", help="The folder the tables live in.")]
+
+app = typer.Typer(
+    invoke_without_command=True,
+    help=HELP,
+    epilog="Example: moovitamix history --limit 5",
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def history(
+    context: typer.Context,
+    limit: LimitOption = None,
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
+    as_json: JsonOption = False,
+) -> None:
+    """List every run, newest first: how it ended, what it received and built."""
+    context.obj = (warehouse, as_json)
+    if context.invoked_subcommand is not None:
+        return
+    runs = run_history.every(reading(warehouse))
+    if as_json:
+        print_json(_json(run) for run in runs[:limit])
+        return
+    rows = runs[: PERSON_ROWS if limit is None else limit]
+    people = [
+        {**vars(run), "seconds": run.seconds, "received": sum(entry.received for entry in run.streams)} for run in rows
+    ]
+    print_table(people, ("run_id", "kind", "status", "seconds", "received", "build_id"))
+    tell_of_more_than(len(rows), len(runs))
+
+
+@app.command("show", epilog="Example: moovitamix history show 20261124T0904")
+def show(
+    context: typer.Context,
+    run: RunArgument,
+    warehouse: OwnWarehouseOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The run as one JSON object.")] = False,
+) -> None:
+    """Print one run: its end, its streams' ledger, its tables, its warnings."""
+    found = run_history.find(run_history.every(_house(context, warehouse)), run)
+    if as_json or context.obj[1]:
+        print_object(_json(found))
+        return
+    out = consoles().out
+    for name in ("run_id", "kind", "status", "started_at", "ended_at", "build_id", "version", "message"):
+        value = getattr(found, name)
+        if value is not None:
+            out.print(f"{name:<10}  {shown(name, value)}", soft_wrap=True)
+    streams = [vars(entry) | {"stream": entry.stream or NO_STREAM} for entry in found.streams]
+    for title, columns, rows in (
+        ("This run: received = landed + quarantined_lines", STREAM_KEYS[:4], streams),
+        (
+            "All runs: landed_total = kept + superseded + quarantined",
+            ("stream", *STREAM_KEYS[4:]),
+            [row for row in streams if row["landed_total"] is not None],
+        ),
+        ("Tables", ("table", "rows", "seconds"), [vars(entry) for entry in found.tables]),
+        ("Warnings", ("name", "table", "count"), [vars(entry) for entry in found.warnings]),
+    ):
+        if rows:
+            out.print()
+            print_table(rows, columns, title=title)
+
+
+@app.command("compare", epilog="Example: moovitamix history compare 20261123 20261124")
+def compare(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(metavar="A", help="A run's id, or its beginning.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The run to compare it to, likewise.")],
+    show_all: AllOption = False,
+    warehouse: OwnWarehouseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the numbers in which two runs differ: seconds, streams, tables, warnings."""
+    runs = run_history.every(_house(context, warehouse))
+    one, other = run_history.find(runs, a), run_history.find(runs, b)
+    rows = [
+        {**asdict(each), "difference": each.difference}
+        for each in run_history.compare(one, other)
+        if show_all or each.a != each.b
+    ]
+    if as_json or context.obj[1]:
+        print_json(rows)
+        return
+    people: list[Row] = [
+        row | {"subject": row["subject"] or (NO_STREAM if row["kind"] == "stream" else None)} for row in rows
+    ]
+    title = f"a = {one.run_id} ({one.status}), b = {other.run_id} ({other.status})"
+    print_table(people, ("kind", "subject", "measure", "a", "b", "difference"), title=title)
+    if not rows:
+        consoles().err.print("every number is the same in both; --all lists them")
+
+
+def _house(context: typer.Context, warehouse: str | None) -> Warehouse:
+    return reading(warehouse or context.obj[0])
+
+
+def _json(run: Run) -> Row:
+    row = asdict(run)
+    row["streams"] = [{name: entry[name] for name in STREAM_KEYS} for entry in row["streams"]]
+    return {name: row[name] for name in KEYS}
