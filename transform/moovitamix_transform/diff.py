@@ -27,11 +27,17 @@ class TableDiff:
     changed: int
 
 
-def diff(warehouse: Warehouse, before: Build, after: Build) -> Iterator[TableDiff]:
+def diff(
+    warehouse: Warehouse, before: Build, after: Build, *, rows_at_a_time: int = ROWS_AT_A_TIME
+) -> Iterator[TableDiff]:
     """Every staging table and mart that one of the builds has, in the data's order, each as soon as it is compared.
 
     A table with the same version in both is not opened, and files that both versions share are not read.
-    Raises NoSuchBuild when a version is no longer kept.
+
+    Args:
+        rows_at_a_time: how many rows a side are joined at once, about; memory is in proportion to it.
+    Raises:
+        NoSuchBuild: a version is no longer kept.
     """
     for name, model in models().items():
         old, new = before.tables.get(name), after.tables.get(name)
@@ -39,14 +45,14 @@ def diff(warehouse: Warehouse, before: Build, after: Build) -> Iterator[TableDif
             if old != new and name in build.tables:
                 require_kept(warehouse, name, model.path, build)
         if old is not None and new is not None:
-            yield TableDiff(name, 0, 0, 0) if old == new else _compared(warehouse, model, old, new)
+            yield TableDiff(name, 0, 0, 0) if old == new else _compared(warehouse, model, old, new, rows_at_a_time)
         elif new is not None:
             yield TableDiff(name, warehouse.count(model.path, new), 0, 0)
         elif old is not None:
             yield TableDiff(name, 0, warehouse.count(model.path, old), 0)
 
 
-def _compared(warehouse: Warehouse, model: Model, old_version: int, new_version: int) -> TableDiff:
+def _compared(warehouse: Warehouse, model: Model, old_version: int, new_version: int, rows_at_a_time: int) -> TableDiff:
     """Rows in files that both versions share are in both, unchanged: a key is in one row of a version only."""
     old, new = warehouse.scan_apart(model.path, old_version, new_version)
     of_old, of_new = old.collect_schema(), new.collect_schema()
@@ -55,7 +61,7 @@ def _compared(warehouse: Warehouse, model: Model, old_version: int, new_version:
     if any(of_old.get(name) != of_new.get(name) for name in key):  # the contract's key changed in between
         return TableDiff(model.name, new_rows, old_rows, 0)
     columns = list(dict.fromkeys([*of_old.items(), *of_new.items()]))
-    passes = max(old_rows, new_rows) // ROWS_AT_A_TIME + 1
+    passes = max(old_rows, new_rows) // rows_at_a_time + 1
     added = removed = changed = 0
     for number in range(passes):
         part = pl.struct(key).hash(seed=1) % passes == number
