@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-wheel lint docs bench lock clean
+.PHONY: help run test test-wheel test-system soak image lint docs bench lock clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -30,6 +30,28 @@ test: .venv/.dev ## every test that needs Python packages only
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py
 
+test-system: .venv/.dev .venv-system/pyairbyte/.done ## the tests that need more than .venv; installs what they need
+	@$(BIN)/python -m pytest -m system
+
+# PyAirbyte pins what we need newer, and installs below Python 3.13 only: without such a Python its tests are skipped.
+.venv-system/pyairbyte/.done: source-moovitamix/integration_tests/pyairbyte.lock
+	@for python in $(PYTHON) python3.12 python3.11; do \
+	    $$python -c 'import sys; sys.exit(sys.version_info >= (3, 13))' 2>/dev/null || continue; \
+	    echo "Installing PyAirbyte into $(@D)/ (about two minutes) ..."; \
+	    test -x $(@D)/bin/python || $$python -m venv $(@D); \
+	    $(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $< || exit 1; \
+	    break; \
+	done
+	@mkdir -p $(@D)
+	@touch $@
+
+soak: .venv/.dev ## the long forms of the property and crash tests
+	@$(BIN)/python -m pytest -m soak -n 2 --timeout 7200
+
+image: ## the connector's image, airbyte/source-moovitamix (needs Docker)
+	@command -v docker >/dev/null || { echo "make image: expected docker on the PATH, got none; no image was built." >&2; exit 1; }
+	docker build --tag airbyte/source-moovitamix:0.1.0 --tag airbyte/source-moovitamix:dev source-moovitamix
+
 lint: .venv/.dev ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,4 +74,4 @@ lock: .venv/.dev ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment, the warehouse and every cache
-	rm -rf .venv bench/.venv warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-system bench/.venv warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
