@@ -21,7 +21,9 @@ def main() -> int:
         call(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock)
         call(python, "-m", "pip", "install", "--quiet", "--no-deps", str(wheel))
         call(python, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider")
-        call(python, str(REPOSITORY / "scripts" / "run.py"), cwd=folder)  # outside the checkout: only the wheel is there
+        call(
+            python, str(REPOSITORY / "scripts" / "run.py"), cwd=folder
+        )  # outside the checkout: only the wheel is there
     return 0
 
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from moovitamix_transform import builds, ledger, sources
+from moovitamix_transform import builds, incremental, ledger, sources
 from moovitamix_transform.builds import Build
 from moovitamix_transform.contracts import require
 from moovitamix_transform.data_warnings import DataWarning, all_warnings
 from moovitamix_transform.errors import ContractBroken, LedgerMismatch
 from moovitamix_transform.graph import SOURCES, Model, models
+from moovitamix_transform.incremental import Changes, Input, no_changes
 from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
@@ -61,15 +62,14 @@ def build(
             before, False, [], ledger.of_history(warehouse, before.tables), count_warnings(warehouse, before)
         )
 
+    work = _Work(warehouse, None if is_full else before, versions)
     results = []
     for name, model in models().items():
-        is_same = before is not None and all(before.tables.get(read) == versions[read] for read in model.reads)
-        if before and is_same and not is_full:
-            versions[name] = before.tables[name]
+        if work.is_kept(model):
             continue
         on_table(name)
         started = time.monotonic()
-        versions[name] = _write(warehouse, model, versions, before.tables.get(name) if before else None)
+        work.make(model, before.tables.get(name) if before else None)
         rows = warehouse.count(model.path, versions[name])
         results.append(TableResult(name, rows, round(time.monotonic() - started, 3)))
 
@@ -79,10 +79,73 @@ def build(
     number = before.build_id + 1 if before else 1
     made = Build(number, run_id, datetime.now(UTC), "polars", is_full, versions)
     builds.publish(warehouse, made, prints)
-    notices = (
-        [f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild"] if changed else []
-    )
+    notices = list(work.notices)
+    if changed:
+        notices.append(f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild")
     return BuildResult(made, True, results, streams, count_warnings(warehouse, made), notices)
+
+
+class _Work:
+    """One build under way. Fills `versions`, which starts with those of the source tables.
+
+    Args:
+        before: the build to go on from; None when every table is made whole.
+    """
+
+    def __init__(self, warehouse: Warehouse, before: Build | None, versions: dict[str, int]) -> None:
+        self.notices: list[str] = []
+        self._warehouse, self._before, self._versions = warehouse, before, versions
+        self._changes: dict[str, Changes | None] = {name: self._news(name) for name in versions}
+
+    def is_kept(self, model: Model) -> bool:
+        """The table's inputs are those of the build before, so its rows are too."""
+        before = self._before
+        if before is None or any(before.tables.get(read) != self._versions[read] for read in model.reads):
+            return False
+        self._versions[model.name] = before.tables[model.name]
+        self._changes[model.name] = no_changes(scan(self._warehouse, model.name, before.tables))
+        return True
+
+    def make(self, model: Model, known: int | None) -> None:
+        """The table's next version: from what changed in its inputs where that is enough, else whole."""
+        if self._before is not None and known is not None:
+            inputs = {
+                name: Input(scan(self._warehouse, name, self._versions), self._changes[name]) for name in model.reads
+            }
+            step = incremental.advance(self._warehouse, model, inputs, known)
+            if step is not None:
+                self._versions[model.name], self._changes[model.name] = step.version, step.changes
+                return
+        version = _write(self._warehouse, model, self._versions, known)
+        self._versions[model.name] = version
+        self._changes[model.name] = self._compared(model, known, version)
+
+    def _compared(self, model: Model, known: int | None, version: int) -> Changes | None:
+        """What a whole new version changed, for the tables below; None where it costs more than it saves."""
+        if self._before is None or known is None:
+            return None
+        before, after = (self._warehouse.scan(model.path, each) for each in (known, version))
+        if version == known:
+            return no_changes(after)
+        is_large = self._warehouse.count(model.path, version) > incremental.COMPARED_ROWS
+        return None if is_large else incremental.difference(before, after, list(model.contract.primary_key()))
+
+    def _news(self, name: str) -> Changes | None:
+        """What landed in a source table since the build before; None when it is too much to hold, or not readable."""
+        if self._before is None or name not in self._before.tables:
+            return None
+        path, known, newest = sources.path(name), self._before.tables[name], self._versions[name]
+        rows = self._warehouse.scan(path, newest)
+        if known == newest:
+            return no_changes(rows)
+        count, before = self._warehouse.count(path, newest), self._warehouse.count(path, known)
+        if count - before > incremental.LARGEST_PART * before:
+            return None
+        added = self._warehouse.added_since(path, known, newest)
+        if added is None or added.height != count - before:
+            self.notices.append(f"{name}: what is new since build {self._before.build_id} cannot be told: read whole")
+            return None
+        return Changes(added, added.clear())
 
 
 def scan(warehouse: Warehouse, name: str, tables: dict[str, int]) -> pl.LazyFrame:

@@ -40,7 +40,14 @@ SOURCES = ("tracks", "users", "listen_history", "_lines", "generations")
 
 @dataclass(frozen=True)
 class Model:
-    """One table: the function that makes it, the tables it reads, and the promise it keeps."""
+    """One table: the function that makes it, the tables it reads, and the promise it keeps.
+
+    Attributes:
+        is_row_local: each row depends on one input row alone, so that new input rows only add rows.
+        local_by: the rows with one value of these columns depend only on the inputs' rows with that value; empty when
+            a row may depend on all of them.
+        lookups: inputs that only lend columns to rows of the others; their own news touches nothing.
+    """
 
     name: str
     layer: str
@@ -48,6 +55,9 @@ class Model:
     function: Callable[..., Any]
     contract: type[Contract]
     fingerprint: str
+    is_row_local: bool = False
+    local_by: tuple[str, ...] = ()
+    lookups: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -91,6 +101,9 @@ def _model(layer: str, name: str) -> Model:
         function=function,
         contract=contract,
         fingerprint=_fingerprint(module),
+        is_row_local=getattr(module, "IS_ROW_LOCAL", False),
+        local_by=getattr(module, "LOCAL_BY", ()),
+        lookups=getattr(module, "LOOKUPS", ()),
     )
 
 

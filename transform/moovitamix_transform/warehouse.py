@@ -35,6 +35,8 @@ _UNFIT = frozenset("%[]")
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
+# What is new in a source table is read from its change data feed.
+_SOURCE_CONFIGURATION = {**_CONFIGURATION, "delta.enableChangeDataFeed": "true"}
 
 Metadata = dict[str, Any]
 
@@ -202,9 +204,39 @@ class Warehouse:
                 self.uri(table),
                 rows,
                 mode="append",
-                configuration=None if self.exists(table) else _CONFIGURATION,
+                configuration=None if self.exists(table) else _configuration(table),
                 commit_properties=_properties(metadata),
             )
+            return self.version(table)
+
+    def added_since(self, table: str, version: int, newest: int) -> pl.DataFrame | None:
+        """The rows appended after `version`, up to `newest`; None when that is not all that happened, or not readable.
+
+        From the change data feed, which passes over compactions; a comparison of file lists would not.
+        """
+        try:
+            feed = self._table(table, newest).load_cdf(starting_version=version + 1, ending_version=newest)
+            rows = pl.DataFrame(feed)
+        except (DeltaError, OSError, pl.exceptions.PolarsError):
+            return None
+        if not (rows["_change_type"] == "insert").all():
+            return None
+        return rows.drop("_change_type", "_commit_version", "_commit_timestamp")
+
+    def replace(self, table: str, version: int, removed_keys: pl.DataFrame, added: pl.DataFrame) -> int:
+        """The rows of `version` without those with these keys, and with the added ones. Returns the new version.
+
+        More than one commit: a reader that goes by builds sees none of them before the build is published.
+        """
+        with _explained(f"{self.uri(table)}: could not replace {removed_keys.height} rows by {added.height}"):
+            if self.version(table) != version:  # what a killed build left on top
+                self._table(table).restore(version)
+            if removed_keys.height:
+                same = " AND ".join(f"target.{name} = source.{name}" for name in removed_keys.columns)
+                merge = self._table(table).merge(removed_keys, same, source_alias="source", target_alias="target")
+                merge.when_matched_delete().execute()
+            if added.height:
+                write_deltalake(self.uri(table), added, mode="append")
             return self.version(table)
 
     def overwrite(self, table: str, rows: pl.LazyFrame, metadata: Metadata | None = None) -> int:
@@ -267,6 +299,10 @@ class _Table(DeltaTable):
 
 def _files(uris: set[str], schema: pl.Schema) -> pl.LazyFrame:
     return pl.scan_parquet(sorted(uris), schema=schema) if uris else pl.LazyFrame(schema=schema)
+
+
+def _configuration(table: str) -> dict[str, str | None]:
+    return {**(_SOURCE_CONFIGURATION if table.startswith("source/") else _CONFIGURATION)}
 
 
 def _properties(metadata: Metadata | None) -> CommitProperties | None:

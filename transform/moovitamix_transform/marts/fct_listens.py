@@ -7,6 +7,8 @@ import narwhals as nw
 
 from moovitamix_transform import contracts
 
+LOCAL_BY = ("user_id", "listened_at")
+
 
 class FctListens(contracts.Contract):
     """One row per (user_id, listened_at, position): one track in one list a user listened to."""

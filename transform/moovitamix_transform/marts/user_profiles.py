@@ -7,6 +7,8 @@ import narwhals as nw
 
 from moovitamix_transform import contracts
 
+LOCAL_BY = ("user_id",)
+
 
 class UserProfiles(contracts.Contract):
     """One row per user who listened."""

@@ -7,6 +7,8 @@ import narwhals as nw
 
 from moovitamix_transform import contracts
 
+LOCAL_BY = ("user_id", "track_id")
+
 
 class UserTrackInteractions(contracts.Contract):
     """One row per (user_id, track_id)."""

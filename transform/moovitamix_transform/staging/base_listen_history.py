@@ -20,6 +20,9 @@ FIELDS = (
 )
 
 
+IS_ROW_LOCAL = True
+
+
 class BaseListenHistory(contracts.Judged):
     """One row per landed record of listen_history.
 

@@ -19,6 +19,9 @@ FIELDS = (
 )
 
 
+IS_ROW_LOCAL = True
+
+
 class BaseTracks(contracts.Judged):
     """One row per landed record of tracks.
 

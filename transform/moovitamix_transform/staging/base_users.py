@@ -18,6 +18,9 @@ FIELDS = (
 )
 
 
+IS_ROW_LOCAL = True
+
+
 class BaseUsers(contracts.Judged):
     """One row per landed record of users.
 

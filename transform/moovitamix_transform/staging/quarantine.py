@@ -14,6 +14,9 @@ from moovitamix_transform.staging.json_fields import json_fields
 SHOWN_CHARACTERS = 80
 
 
+IS_ROW_LOCAL = True
+
+
 class Quarantine(contracts.Contract):
     """One row per (record or line, broken rule)."""
 

@@ -8,6 +8,9 @@ import narwhals as nw
 from moovitamix_transform import contracts
 from moovitamix_transform.staging.latest import latest
 
+LOCAL_BY = ("user_id", "listened_at")
+LOOKUPS = ("listen_history",)
+
 
 class StgListenHistory(contracts.Contract):
     """One row per (user_id, listened_at), latest."""

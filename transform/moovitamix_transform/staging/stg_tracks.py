@@ -8,6 +8,9 @@ import narwhals as nw
 from moovitamix_transform import contracts
 from moovitamix_transform.staging.latest import latest
 
+LOCAL_BY = ("track_id",)
+LOOKUPS = ("tracks",)
+
 
 class StgTracks(contracts.Contract):
     """One row per track, latest."""

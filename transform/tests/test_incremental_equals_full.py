@@ -1,0 +1,160 @@
+"""Law 4: after any sequence of syncs, what an incremental build has is what the models make of all that landed."""
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from moovitamix_transform import builds, incremental, runs, sources
+from moovitamix_transform.build import build, scan
+from moovitamix_transform.graph import SOURCES, models
+from moovitamix_transform.landing import Landing
+from moovitamix_transform.warehouse import Warehouse
+from polars.testing import assert_frame_equal
+
+DAYS = st.integers(1, 5).map(lambda day: f"2026-01-0{day}T00:00:00")
+KEYS = st.sampled_from([1, 1, 2, 2, 3, 4, "2", None, 1.5])
+NAMES = st.sampled_from(["A", "B", None, "", True])
+DURATIONS = st.sampled_from(["3:45", "0:30", None, "99:99"])
+ITEMS = st.sampled_from([[1], [1, 2, 3], [3, 3], [], None, [9], [1, None], 5])
+TRACKS = st.fixed_dictionaries(
+    {"id": KEYS, "name": NAMES, "genres": NAMES, "duration": DURATIONS, "created_at": DAYS, "updated_at": DAYS}
+)
+USERS = st.fixed_dictionaries({"id": KEYS, "email": NAMES, "created_at": DAYS, "updated_at": DAYS})
+LISTENS = st.fixed_dictionaries({"user_id": KEYS, "items": ITEMS, "created_at": DAYS, "updated_at": DAYS})
+STATUSES = st.sampled_from(["COMPLETE", "COMPLETE", "COMPLETE", "INCOMPLETE"])
+
+
+class Syncs(RuleBasedStateMachine):
+    """Reads of each stream in any order, with bad, late, repeated and corrected records; a build now and then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.mkdtemp(prefix="syncs-")
+        self._warehouse = Warehouse(str(Path(self._folder) / "warehouse"))
+        self._clock = 1_767_225_600_000
+        self._is_built = True
+
+    def teardown(self) -> None:
+        shutil.rmtree(self._folder)
+
+    @rule(records=st.lists(TRACKS, max_size=5), status=STATUSES)
+    def read_tracks(self, records: list[dict[str, object]], status: str) -> None:
+        self._land("tracks", records, status)
+
+    @rule(records=st.lists(USERS, max_size=5), status=STATUSES)
+    def read_users(self, records: list[dict[str, object]], status: str) -> None:
+        self._land("users", records, status)
+
+    @rule(records=st.lists(LISTENS, max_size=6), status=STATUSES, is_whole=st.booleans())
+    def read_listens(self, records: list[dict[str, object]], status: str, is_whole: bool) -> None:
+        self._land("listen_history", records, status, frozenset({"listen_history"} if is_whole else ()))
+
+    @rule()
+    def read_what_is_no_record(self) -> None:
+        self._land("users", [], "COMPLETE", odd=[b"not a line", b'{"type":"RECORD","record":{"stream":"podcasts"}}'])
+
+    @precondition(lambda self: not self._is_built)
+    @rule()
+    def build_what_is_new(self) -> None:
+        with self._warehouse.writing():
+            build(self._warehouse, "by-hand")
+        self._is_built = True
+
+    @precondition(lambda self: not self._is_built)
+    @rule()
+    def die_in_a_build(self) -> None:
+        """Each table is written, the build is never published; the next one goes on from the one before."""
+        newest = builds.newest(self._warehouse)
+        if newest is not None:
+            for name in ("stg_listen_history", "fct_listens", "base_tracks"):
+                path = models()[name].path
+                rows = self._warehouse.scan(path, newest.tables[name]).collect()
+                self._warehouse.append(path, rows.head(1))
+
+    @precondition(lambda self: self._is_built)
+    @invariant()
+    def every_table_is_what_the_models_make_of_all_that_landed(self) -> None:
+        newest = builds.newest(self._warehouse) if Path(self._warehouse.root).exists() else None
+        if newest is None:
+            return
+        tables = {name: self._warehouse.scan(sources.path(name)) for name in SOURCES}
+        for name, model in models().items():
+            tables[name] = model.frame(tables).collect().lazy()
+            got = scan(self._warehouse, name, newest.tables).collect()
+            assert_frame_equal(got, tables[name].collect(), check_row_order=False)
+
+    def _land(
+        self,
+        stream: str,
+        records: list[dict[str, object]],
+        status: str,
+        full_refresh: frozenset[str] = frozenset(),
+        odd: list[bytes] | None = None,
+    ) -> None:
+        self._clock += 3_600_000
+        lines = [_line(stream, record, self._clock) for record in records] + (odd or [])
+        trace = {"stream_descriptor": {"name": stream}, "status": status}
+        end = {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": self._clock, "stream_status": trace}}
+        with self._warehouse.writing():
+            sources.make_missing(self._warehouse)
+            landing = Landing(self._warehouse, runs.new_run_id(), _Silent(), lambda _: None, full_refresh)
+            landing.read([b"\n".join([*lines, json.dumps(end).encode()]) + b"\n"])
+            landing.finish(None)
+        self._is_built = False
+
+
+class _Silent:
+    def received(self, counts: Counter[str | None]) -> None: ...
+
+    def estimate(self, stream: str, rows: int) -> None: ...
+
+    def log(self, level: str, message: str) -> None: ...
+
+
+def _line(stream: str, data: dict[str, object], emitted_at: int) -> bytes:
+    return json.dumps({"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": emitted_at}}).encode()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _always_incremental():
+    """Small tables too take the incremental way, which is for large ones."""
+    before = incremental.LARGEST_PART
+    incremental.LARGEST_PART = 1e9
+    yield
+    incremental.LARGEST_PART = before
+
+
+@pytest.mark.timeout(600)
+class TestSyncs(Syncs.TestCase):
+    settings = settings(max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+class TestManySyncs(Syncs.TestCase):
+    settings = settings(
+        max_examples=400, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+
+
+def test_a_changed_list_rewrites_only_its_own_rows(pipeline, record):
+    listen = {"user_id": 7, "created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00"}
+    others = [record("listen_history", {**listen, "user_id": number, "items": [number]}) for number in range(50)]
+    pipeline.land([*others, record("listen_history", {**listen, "created_at": "2026-01-02T00:00:00", "items": [1, 2]})])
+    pipeline.build()
+    corrected = {**listen, "created_at": "2026-01-02T00:00:00", "updated_at": "2026-01-03T00:00:00", "items": [2, 3]}
+
+    pipeline.land([record("listen_history", corrected)])
+    pipeline.build()
+
+    of_seven = pipeline.rows("fct_listens").filter(pl.col("user_id") == 7).sort("listened_at", "position")
+    assert of_seven["track_id"].to_list() == [7, 2, 3]
+    assert pipeline.rows("user_track_interactions").filter(pl.col("user_id") == 7)["track_id"].to_list() == [2, 3, 7]
+    assert pipeline.rows("user_profiles").height == 50
