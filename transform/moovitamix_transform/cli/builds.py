@@ -1,5 +1,6 @@
 """`builds` and `diff`: what was published when, and what changed from one build to another."""
 
+from itertools import zip_longest
 from typing import Annotated
 
 import typer
@@ -30,8 +31,7 @@ def builds(
 ) -> None:
     """List the builds, newest first: when, by which run, how many of their tables got a new version."""
     there = all_builds.every(reading(warehouse))
-    earlier = [*there[1:], None]
-    rows = [_row(build, before) for build, before in zip(there, earlier, strict=True)]
+    rows = [_row(build, before) for build, before in zip_longest(there, there[1:])]
     if as_json:
         print_json(rows[:limit])
         return

@@ -121,11 +121,10 @@ def compare(
     if as_json or context.obj[1]:
         print_json(rows)
         return
-    people: list[Row] = [
-        row | {"subject": row["subject"] or (NO_STREAM if row["kind"] == "stream" else None)} for row in rows
-    ]
+    of_run = {"run": "run", "stream": NO_STREAM}
+    people: list[Row] = [row | {"subject": row["subject"] or of_run[row["kind"]]} for row in rows]
     title = f"a = {one.run_id} ({one.status}), b = {other.run_id} ({other.status})"
-    print_table(people, ("kind", "subject", "measure", "a", "b", "difference"), title=title)
+    print_table(people, ("subject", "measure", "a", "b", "difference"), title=title)
     if not rows:
         consoles().err.print("every number is the same in both; --all lists them")
 
