@@ -30,7 +30,7 @@ from moovitamix_transform.errors import (
 
 LAYOUT = 1
 _LOCK = ".lock"
-_PATIENCE_SECONDS = 0.1  # `is_being_written` holds the lock for a moment: that is no other writer
+_PATIENCE_SECONDS = 0.5  # `is_being_written` holds the lock for a moment: that is no other writer
 _UNFIT = frozenset("%[]")
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
@@ -103,7 +103,7 @@ class Warehouse:
         with _explained(f"{self.root}: could not be opened for writing"):
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                lock = FileLock(folder / _LOCK).acquire(_PATIENCE_SECONDS, _PATIENCE_SECONDS / 5)
+                lock = FileLock(folder / _LOCK).acquire(_PATIENCE_SECONDS, poll_interval=0.02)
             except Timeout:
                 raise WarehouseInUse(
                     f"{self.root}: expected to be its only writer, but another moovitamix command writes to it now; "

@@ -1,6 +1,10 @@
 """What every run did: each once, newest first; running only while it really is; found by a part of its id."""
 
+import fcntl
+import os
+import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from moovitamix_transform import run_history, runs
@@ -100,6 +104,20 @@ def test_looking_at_the_history_writes_nothing_and_makes_no_lock(tmp_path):
     statuses(house)
 
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_reader_that_looks_for_the_lock_does_not_stand_in_a_writers_way(warehouse: Warehouse):
+    looking = os.open(Path(warehouse.root) / ".lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)  # as `is_being_written` does, here for longer than it takes
+    end = threading.Timer(0.02, os.close, [looking])
+    end.start()
+
+    with warehouse.writing():
+        is_seen = warehouse.is_being_written()
+
+    end.join()
+    assert is_seen
+    assert not warehouse.is_being_written()
 
 
 def test_a_killed_landing_has_the_ledger_that_the_next_run_will_record(pipeline, record):

@@ -287,14 +287,3 @@ def test_a_land_is_running_until_it_is_killed(
 
     assert during == [("land", "running", None)]
     assert after == [("land", "interrupted", None)]
-
-
-def test_looking_at_a_running_history_again_and_again_never_stands_in_a_writers_way(
-    start: Callable[..., subprocess.Popen[str]], moovitamix: Command, tmp_path: Path, house: str
-):
-    lookers = [start("history", "--warehouse", house) for _ in range(2)]
-
-    done = moovitamix("build", "--warehouse", house)
-
-    assert done.code == 0, done.err
-    assert [looker.wait(30) for looker in lookers] == [0, 0]
