@@ -429,13 +429,13 @@ class Pace:
     """
 
     FIRST_GAP, LARGEST_GAP, SHRINK = 0.05, 5.0, 0.98
-    LARGEST_BREADTH, GROWTH = 16, 20
+    GROWTH = 16
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._opens_at = self._closed_until = 0.0  # time.monotonic()
         self._gap = self._least_gap = 0.0
-        self._breadth = float(self.LARGEST_BREADTH)
+        self._breadth, self._widest = math.inf, 1
 
     def allow(self, requests_per_second: float | None) -> None:
         """At most so many requests a second from now on; None: as many as there are."""
@@ -443,7 +443,8 @@ class Pace:
 
     def breadth(self, wanted: int) -> int:
         """How many of the `wanted` requests a stream may have in flight."""
-        return min(wanted, int(self._breadth))
+        self._widest = max(self._widest, wanted)
+        return int(min(wanted, self._breadth))
 
     def wait(self, longest: float) -> None:
         """Returns when the request may leave; raises when that is more than `longest` seconds away."""
@@ -472,7 +473,7 @@ class Pace:
             now = time.monotonic()
             if now >= self._closed_until:
                 self._gap = min(max(self.FIRST_GAP, self._gap * 2), self.LARGEST_GAP)
-                self._breadth = max(1.0, min(self._breadth, self.LARGEST_BREADTH) / 2)
+                self._breadth = max(1.0, min(self._breadth, self._widest) / 2)
             self._closed_until = max(self._closed_until, now + seconds)
             self._opens_at = max(self._opens_at, self._closed_until)
 
@@ -481,7 +482,7 @@ class Pace:
             self._gap *= self.SHRINK
             if self._gap < self.FIRST_GAP / 2:
                 self._gap = 0.0
-            self._breadth = min(self._breadth + 1 / self.GROWTH, self.LARGEST_BREADTH)
+            self._breadth += 1 / self.GROWTH
 
 
 _REDIRECTS = requests.sessions.SessionRedirectMixin()

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import ceil
 from pathlib import Path
@@ -26,9 +27,15 @@ with warnings.catch_warnings():
         ConfiguredAirbyteCatalog,
         TraceType,
     )
+    from airbyte_cdk.sources.declarative import concurrent_declarative_source
     from airbyte_cdk.test import entrypoint_wrapper
     from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
     from airbyte_cdk.test.models import ConnectorTestScenario
+
+# The CDK parses its own schema anew for every source, which takes longer than a small read.
+concurrent_declarative_source.get_declarative_component_schema = cache(
+    concurrent_declarative_source.get_declarative_component_schema
+)
 
 CONNECTOR = Path(__file__).parent
 STREAMS = ("tracks", "users", "listen_history")
@@ -208,6 +215,11 @@ class Sync:
 
     def statuses(self, stream: str) -> list[str]:
         return [status.value for status in self.output.get_stream_statuses(stream)]
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """What the TRACE ANALYTICS messages say of each stream, or of each of its windows."""
+        analytics = [message.trace.analytics for message in self.output.analytics_messages]
+        return [json.loads(each.value) for each in analytics if each.type == "moovitamix-stream-summary"]
 
     def estimates(self) -> dict[str, int]:
         traces = [message.trace for message in self.output.trace_messages]

@@ -267,3 +267,115 @@ def test_pages_in_flight_together_do_not_hide_a_removal_behind_an_addition(api, 
 
     assert ids(sync) >= set(range(1, 1000)), "row 200 began page 3, and ended page 2 once row 0 had gone"
     assert sync.errors == []
+
+
+def swap_a_row(api):
+    """Row 0 goes and row 1000 comes before page 5 is answered: `total` stays 1,000, and row 400 is on page 4."""
+
+    def swap(request):
+        if request.page == 5 and api.rows["tracks"][0]["id"] == 0:
+            api.rows["tracks"] = tracks(*range(1, 1001))
+
+    return swap
+
+
+def test_a_row_removed_and_one_added_between_two_requests_hide_each_other_unless_reads_are_verified(api, read):
+    api.rows["tracks"] = tracks(*range(1000))
+    api.fault = swap_a_row(api)
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert set(range(1, 1001)) - ids(sync) == {400}
+    assert sync.errors == [], "the known limit, as the docs say it"
+
+
+@pytest.mark.parametrize("pages_ahead", [0, 8])
+def test_verified_reads_find_the_row_and_emit_no_row_twice(api, read, pages_ahead):
+    api.rows["tracks"] = tracks(*range(1000))
+    api.fault = swap_a_row(api)
+
+    sync = read("tracks", pages_ahead=pages_ahead, verify_reads=True)
+
+    assert ids(sync) >= set(range(1, 1001))
+    assert len(sync.rows("tracks")) == len(ids(sync))
+    assert sync.errors == []
+    [summary] = sync.summaries()
+    assert summary["pages"] == 30, "the first pass differs from the second, the second from none"
+
+
+def test_verified_reads_of_an_api_that_holds_still_take_two_passes(api, read):
+    api.rows["tracks"] = tracks(*range(250), *range(50))
+
+    sync = read("tracks", verify_reads=True)
+
+    assert sorted(api.pages("tracks")) == [1, 1, 2, 2, 3, 3]
+    assert sync.rows("tracks") == tracks(*range(250)), "neither the second pass nor a row that came twice is repeated"
+    assert sync.errors == []
+
+
+def test_verified_reads_emit_a_row_again_that_has_changed(api, read):
+    api.rows["tracks"] = tracks(*range(200))
+
+    def rename(request):
+        if len(api.requests) == 3:
+            api.rows["tracks"][7] = {**api.rows["tracks"][7], "name": "renamed"}
+
+    api.fault = rename
+
+    sync = read("tracks", pages_ahead=0, verify_reads=True)
+
+    assert [row["name"] for row in sync.rows("tracks") if row["id"] == 7] == ["track 7", "renamed"]
+
+
+def test_verified_reads_give_up_after_five_passes_that_all_differ(api, read):
+    api.rows["tracks"] = tracks(*range(300))
+
+    def grow(request):
+        if request.page == 1:
+            api.rows["tracks"] += tracks(len(api.rows["tracks"]))
+
+    api.fault = grow
+
+    sync = read("tracks", pages_ahead=0, verify_reads=True)
+
+    assert sync.errors[0].failure_type.value == "transient_error"
+    assert sync.errors[0].message.startswith(
+        "tracks: expected two passes with the same keys (verify_reads), got 301, 302, 303, 304, 305 keys, never"
+    )
+    assert len(api.requests) == 20
+    assert sync.statuses("tracks")[-1] == "INCOMPLETE"
+
+
+def test_a_summary_tells_a_machine_what_the_log_tells_a_person(api, read, reply, clock):
+    api.rows["tracks"] = tracks(*range(250), 0)
+    broken = [reply("", 503), reply("<html>", 200)]
+    api.fault = lambda request: broken.pop() if request.page == 2 and broken else None
+
+    sync = read("tracks", pages_ahead=0)
+
+    [summary] = sync.summaries()
+    assert {**summary, "seconds": 0} == {
+        "stream": "tracks",
+        "complete": True,
+        "pages": 3,
+        "rows": 251,
+        "filtered_out": 0,
+        "records": 251,
+        "repeated": 1,
+        "re_read": 0,
+        "retries": 2,
+        "seconds": 0,
+    }
+    text = (
+        "tracks: 251 rows in 3 pages (0 of them read again), 0 rows filtered out, 251 records, 1 rows repeated, 2 ret"
+    )
+    assert any(log.startswith(text) for log in sync.logs)
+
+
+def test_a_summary_of_a_failed_read_says_so(api, read, reply):
+    api.rows["tracks"] = tracks(*range(250))
+    api.fault = lambda request: reply("", 401) if request.page == 2 else None
+
+    [summary] = read("tracks", pages_ahead=0).summaries()
+
+    assert (summary["complete"], summary["pages"], summary["rows"]) == (False, 1, 100)

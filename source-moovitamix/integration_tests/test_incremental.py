@@ -1,9 +1,16 @@
 """listen_history from one sync to the next: which rows come again, and what the state becomes."""
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+CONNECTOR = Path(__file__).parents[1]
 NEW_YEAR = "2026-01-01T00:00:00"
 
 
@@ -196,3 +203,139 @@ def test_tracks_and_users_are_read_in_full_whatever_state_comes_with_them(api, r
 
     assert second.rows("tracks") == first.rows("tracks") == api.rows["tracks"]
     assert second.rows("users") == first.rows("users") == api.rows["users"]
+
+
+def test_an_empty_stream_gives_a_state_and_the_sync_after_it_reads_everything(api, read):
+    first = read("listen_history")
+    api.rows["listen_history"] = [listen(1, "2025-06-01T00:00:00")]
+
+    second = read("listen_history", state=first.state[-1:])
+
+    assert users(first) == []
+    assert first.cursor() == "1970-01-01T00:00:00.000000"
+    assert first.statuses("listen_history")[-1] == "COMPLETE"
+    assert users(second) == [1]
+
+
+def test_a_sync_without_news_repeats_the_lookback_window_only_and_keeps_the_state(api, read):
+    api.rows["listen_history"] = [listen(i, f"2026-01-01T{i:02}:00:00") for i in range(1, 21)]
+    first = read("listen_history")
+
+    second = read("listen_history", state=first.state[-1:])
+
+    assert users(second) == [20]
+    assert second.state[-1]["stream"] == first.state[-1]["stream"]
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        pytest.param({"created_at": NEW_YEAR}, id="another_cursor"),
+        pytest.param({"updated_at": "yesterday"}, id="no_date"),
+        pytest.param({"updated_at": 1767225600}, id="seconds"),
+        pytest.param({"updated_at": None}, id="null"),
+        pytest.param({"states": [{"partition": {}, "cursor": {"updated_at": NEW_YEAR}}]}, id="per_partition"),
+        pytest.param({"state_type": "date-range"}, id="slices_without_slices"),
+    ],
+)
+def test_a_state_of_an_unknown_shape_is_a_typed_error_that_says_what_was_expected(source, api, unknown):
+    stream = {"stream_descriptor": {"name": "listen_history"}, "stream_state": unknown}
+
+    run = source("read", state=[{"type": "STREAM", "stream": stream}])
+
+    assert run.code == 1
+    error = run.errors()[0]
+    assert error["failure_type"] == "config_error"
+    assert error["message"] == (
+        f'listen_history: expected a state such as {{"updated_at":"2026-01-01T00:00:00.000000"}}, got {unknown!r}. '
+        "Nothing was read; reset the stream's state, or correct it."
+    )
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("written", "since"),
+    [
+        ("2026-01-02T12:00:00", "2026-01-02T11:55:00.000000"),
+        ("2026-01-02T12:00:00Z", "2026-01-02T11:55:00.000000"),
+        ("2026-01-02T12:00:00.5+02:00", "2026-01-02T09:55:00.500000"),
+        ("2026-01-02", "2026-01-01T23:55:00.000000"),
+    ],
+)
+def test_a_state_is_read_in_every_form_of_a_moment(api, read, written, since):
+    read("listen_history", state=state(written))
+
+    assert api.requests[0].query["updated_since"] == since
+
+
+def test_the_state_a_full_refresh_leaves_behind_is_none(api, read):
+    api.rows["listen_history"] = [listen(1, NEW_YEAR)]
+    nothing = {"stream_descriptor": {"name": "listen_history"}, "stream_state": {"__ab_no_cursor_state_message": True}}
+
+    sync = read("listen_history", state=[{"type": "STREAM", "stream": nothing}])
+
+    assert users(sync) == [1]
+    assert sync.state[-1]["stream"]["stream_state"] == {"updated_at": "2026-01-01T00:00:00.000000"}
+
+
+def test_two_processes_in_a_row_read_everything_once_and_then_the_news(source, api):
+    api.rows["listen_history"] = [listen(i, f"2026-01-{i:02}T00:00:00") for i in range(1, 29)]
+    first = source("read")
+    api.rows["listen_history"] += [listen(50, "2026-02-01T00:00:00")]
+
+    second = source("read", state=first.of("state"))
+
+    assert [row["user_id"] for row in first.rows("listen_history")] == list(range(1, 29))
+    assert [row["user_id"] for row in second.rows("listen_history")] == [28, 50]
+    last = max(message["emitted_at"] for message in first.of("record"))
+    assert all(message["emitted_at"] > last for message in second.of("record"))
+
+
+def killed(arguments, after):
+    """The messages of a process that is killed once `after(messages)` holds."""
+    messages = []
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for line in process.stdout:
+            messages.append(json.loads(line))
+            if after(messages):
+                process.kill()
+                break
+        process.stdout.close()
+        assert process.wait(timeout=20) == -signal.SIGKILL
+    return messages
+
+
+@pytest.fixture
+def read_command(api, tmp_path):
+    """`main.py read` of listen_history as a command."""
+
+    def command(state=None, **config):
+        catalog = json.loads((CONNECTOR / "integration_tests" / "incremental_catalog.json").read_text())
+        catalog["streams"] = [s for s in catalog["streams"] if s["stream"]["name"] == "listen_history"]
+        files = {"config": {"api_url": api.url, **config}, "catalog": catalog, "state": state or []}
+        arguments = [sys.executable, str(CONNECTOR / "main.py"), "read"]
+        for name, content in files.items():
+            path = tmp_path / f"{name}.json"
+            path.write_text(json.dumps(content))
+            arguments += [f"--{name}", str(path)]
+        return arguments
+
+    return command
+
+
+def of(kind, messages):
+    return [message[kind] for message in messages if message["type"] == kind.upper()]
+
+
+def test_a_read_that_is_killed_half_way_has_moved_no_state_and_the_next_one_reads_everything(api, reply, read_command):
+    api.rows["listen_history"] = [listen(i, NEW_YEAR) for i in range(2000)]
+    api.fault = lambda request: time.sleep(0.05)
+
+    messages = killed(read_command(pages_ahead=1), lambda got: len(of("record", got)) >= 500)
+    api.fault = lambda request: None
+    again = subprocess.run(read_command(), capture_output=True, text=True, timeout=60, check=True)
+
+    assert of("state", messages) == []
+    assert 500 <= len(of("record", messages)) < 2000
+    rows = [record["data"]["user_id"] for record in of("record", map(json.loads, again.stdout.splitlines()))]
+    assert rows == list(range(2000))

@@ -118,3 +118,71 @@ def test_the_http_client_knows_the_authenticator_as_one_that_wants_to_see_answer
     authenticator = components.PacedApiKey(config={"api_url": "http://a"}, parameters={})
 
     assert isinstance(authenticator, ResponseAwareAuthenticator)
+
+
+def test_a_limit_of_requests_a_second_lets_them_leave_one_by_one(components, clock):
+    pace = components.Pace()
+    pace.allow(4)
+
+    for _ in range(5):
+        pace.wait(600)
+
+    assert clock.slept == pytest.approx([0.25] * 4)
+
+
+@pytest.mark.parametrize("limit", [0, None])
+def test_no_limit_of_requests_a_second_is_no_wait(components, clock, limit):
+    pace = components.Pace()
+    pace.allow(limit)
+
+    pace.wait(600)
+    pace.wait(600)
+
+    assert clock.slept == []
+
+
+def test_a_slow_limit_is_no_refusal_however_short_the_longest_wait(components, clock):
+    pace = components.Pace()
+    pace.allow(0.1)
+
+    pace.wait(1)
+    pace.wait(1)
+
+    assert clock.slept == pytest.approx([10])
+
+
+def test_streams_share_the_limit_of_requests_a_second(components, clock):
+    config = {"api_url": "http://a", "max_requests_per_second": 2}
+    tracks, users = (components.PacedApiKey(config=config, parameters={}) for _ in range(2))
+
+    for authenticator in (tracks, users, tracks):
+        requests.Request("GET", "http://a/any", auth=authenticator).prepare()
+
+    assert clock.slept == pytest.approx([0.5, 0.5])
+
+
+def test_after_a_refusal_half_as_many_requests_are_in_flight_and_slowly_more_again(components, clock):
+    pace = components.Pace()
+    assert pace.breadth(8) == 8
+
+    pace.refused(1)
+    pace.refused(1)
+    assert pace.breadth(8) == 4
+
+    for _ in range(16):
+        pace.answered()
+    assert pace.breadth(8) == 5
+
+    for _ in range(200):
+        pace.answered()
+    assert pace.breadth(8) == 8
+
+
+def test_however_many_refusals_one_request_may_be_in_flight(components, clock):
+    pace = components.Pace()
+    for _ in range(20):
+        pace.refused(1)
+        clock.now += 1
+
+    assert pace.breadth(8) == 1
+    assert pace.breadth(0) == 0
