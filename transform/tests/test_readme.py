@@ -1,0 +1,39 @@
+"""The README prints what its commands print, and names every command there is."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from moovitamix_transform.cli.app import app
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def commands(group: Any, before: str = "moovitamix") -> list[str]:
+    """Every command that does something: those of a group, and the group where it does something by itself."""
+    names = []
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            names += commands(command, f"{before} {name}")
+        if not hasattr(command, "commands") or command.params:
+            names.append(f"{before} {name}")
+    return names
+
+
+@pytest.mark.parametrize("command", commands(typer.main.get_command(app)))
+def test_the_readme_names_the_command(command: str):
+    assert re.search(rf"^\| `{command}(`| [A-Z-])", README, re.M), f"the README's table of commands lacks `{command}`"
+
+
+@pytest.mark.timeout(300)
+def test_the_readme_shows_what_its_commands_print():
+    checked = subprocess.run(
+        [sys.executable, REPOSITORY / "scripts" / "readme.py", "check"], capture_output=True, text=True
+    )
+
+    assert checked.returncode == 0, f"{checked.stderr}\n`make docs` writes the README's outputs anew"
