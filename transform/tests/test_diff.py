@@ -211,3 +211,18 @@ def test_real_builds_differ_by_what_landed_in_between(pipeline, record):
         "track_popularity": (0, 0, 1),
         "user_profiles": (1, 0, 1),
     }
+
+
+@settings(max_examples=15, deadline=None)
+@given(before=libraries, after=libraries)
+def test_rows_replaced_in_place_as_an_incremental_build_does_are_counted_alike(new_pipeline, before: dict, after: dict):
+    warehouse = new_pipeline().warehouse
+    key = list(LISTENS.contract.primary_key())
+    stale = {each: tracks for each, tracks in before.items() if after.get(each) != tracks}
+    fresh = {each: tracks for each, tracks in after.items() if before.get(each) != tracks}
+    old = warehouse.overwrite(LISTENS.path, listens(before).lazy())
+    new = warehouse.replace(LISTENS.path, old, listens(stale).select(key), listens(fresh))
+
+    result = list(diff(warehouse, a_build(1, stg_listen_history=old), a_build(2, stg_listen_history=new)))
+
+    assert [(each.added, each.removed, each.changed) for each in result] == [changed_by_hand(before, after)]
