@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
 
 
-def commands(group: Any, before: str = "moovitamix") -> list[str]:
+def commands(group: Any, before: str = "moovitamix") -> list[str]:  # noqa: ANN401 - typer bundles its own click
     """Every command that does something: those of a group, and the group where it does something by itself."""
     names = []
     for name, command in group.commands.items():

@@ -16,6 +16,7 @@ from moovitamix_transform.cli.options import (
 )
 from moovitamix_transform.cli.output import print_csv, print_json, print_table, tell_of_more_than
 from moovitamix_transform.errors import UsageError
+from moovitamix_transform.graph import Model, models
 
 TABLES_EXAMPLE = "Example: moovitamix tables"
 SHOW_EXAMPLE = "Example: moovitamix show track_popularity --as-of 2026-11-24 --limit 5"
@@ -55,9 +56,8 @@ def show(
     if as_json and as_csv:
         raise UsageError("show: expected one of --json and --csv, got both")
     frame = catalog.resolve(reading(warehouse), table, as_of)
-    columns = frame.collect_schema().names()
-    if "rank" in columns:  # a ranking is read from its top; other tables are not sorted: they may be large
-        frame = frame.sort("rank", columns[0])
+    if table in models():
+        frame = frame.sort(_reading_order(models()[table]))
     shown = limit if limit is not None or as_json or as_csv else PERSON_ROWS
     rows = (frame if shown is None else frame.head(shown)).collect(engine="streaming")
     if as_json:
@@ -67,6 +67,12 @@ def show(
     else:
         print_table(rows.to_dicts(), rows.columns)
         tell_of_more(frame, rows.height, shown)
+
+
+def _reading_order(model: Model) -> list[str]:
+    """By the key, so that the same rows print the same; a ranking from its top."""
+    key = list(model.contract.primary_key())
+    return ["rank", *key] if "rank" in model.contract.column_names() else key
 
 
 def tell_of_more(frame: pl.LazyFrame, printed: int, limit: int | None) -> None:
