@@ -199,6 +199,31 @@ def test_the_page_of_the_connector_has_airbytes_headings_in_their_order_and_name
         assert re.search(rf"^\| {option['title']} \| {shown} \| ", PAGE, re.MULTILINE), option["title"]
 
 
+def test_the_page_names_the_versions_and_limits_that_hold():
+    image = f"{METADATA['data']['dockerRepository']}:{METADATA['data']['dockerImageTag']}"
+    lock = (CONNECTOR / "integration_tests" / "pyairbyte.lock").read_text()
+    [pyairbyte] = re.findall(r"^airbyte==(\d+\.\d+)\.", lock, re.MULTILINE)
+    overrides = MANIFEST["check"]["config_overrides"]
+
+    assert f"`make image` builds `{image}`" in PAGE
+    assert f"kind load docker-image {image} " in PAGE
+    assert f"`airbyte-cdk` {MANIFEST['version']}" in PAGE
+    assert re.search(rf"PyAirbyte\s{pyairbyte} gives such a source no state", PAGE)
+    assert f"a check waits {overrides['read_timeout_seconds']} |" in PAGE
+    assert (
+        f"A check waits {overrides['read_timeout_seconds']}."
+        in SPEC["properties"]["read_timeout_seconds"]["description"]
+    )
+    assert "`http://host.docker.internal:8000`" in PAGE
+
+
+def test_links_within_the_page_lead_somewhere():
+    headings = [line.lstrip("# ") for line in PAGE.splitlines() if line.startswith("#")]
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
+
+
 def test_the_icon_is_square():
     icon = ElementTree.parse(CONNECTOR / METADATA["data"]["icon"]).getroot()  # noqa: S314 (our own file)
     _, _, width, height = icon.attrib["viewBox"].split()
