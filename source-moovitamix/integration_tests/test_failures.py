@@ -381,6 +381,61 @@ def test_a_failure_is_the_one_its_row_in_the_docs_says(name, circumstances, run_
         assert "Traceback" not in "".join(line for line in outcome.output.splitlines() if not line.startswith("{"))
 
 
+def test_the_key_goes_along_where_a_redirect_stays_with_its_host_and_to_no_other(circumstances, run_here):
+    """requests takes Authorization off on the way to another host, and no other header."""
+    keys_elsewhere = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self):
+            keys_elsewhere.append(self.headers.get("X-API-Key"))
+            self.send_error(503)
+
+        def log_message(self, *_):
+            pass
+
+    it, elsewhere = circumstances, circumstances.serve(Elsewhere)
+    hops = {"tracks": "/moved", "moved": f"{elsewhere}/tracks"}
+    it.api.fault = lambda request: it.reply("", 302, {"Location": hops[request.stream]})
+
+    run_here("read", it.config | {"max_retries": 2})
+
+    assert [(request.stream, request.headers["X-API-Key"]) for request in it.api.requests] == [
+        ("tracks", KEY),
+        ("moved", KEY),
+    ] * 3, "a retry has it again"
+    assert keys_elsewhere == [None] * 3
+
+
+def test_a_redirect_that_drops_the_query_is_not_taken_for_the_page_asked_for(circumstances, run_here):
+    circumstances.api.rows["tracks"] = [{"id": i} for i in range(250)]
+    circumstances.api.fault = lambda request: (
+        circumstances.reply("", 302, {"Location": "/tracks"}) if request.page == 2 else None
+    )
+
+    read = run_here("read", circumstances.config)
+
+    assert "page=2&size=100, redirected to " in read.first_error["message"]
+    assert "expected page 2, got page 1" in read.first_error["message"]
+
+
+@pytest.mark.parametrize("key", [[KEY], {"key": KEY}], ids=["list", "object"])
+def test_a_key_of_a_wrong_type_is_not_printed(key, circumstances, run_here):
+    config = circumstances.config | {"api_key": key}
+
+    outcomes = [run_here("check", config), run_here("read", config), run_here("discover", config)]
+
+    assert outcomes[0].status[0] == "FAILED"
+    assert "api_key: " in outcomes[0].status[1]
+    assert [KEY in outcome.output for outcome in outcomes] == [False] * 3
+
+
+def test_a_password_in_api_url_is_refused_and_not_printed(circumstances, run_here):
+    check = run_here("check", circumstances.config | {"api_url": f"https://me:{KEY}@music.example.org"})
+
+    assert "api_url: expected https://host[:port][/path], got 'https://****@music.example.org'" in check.status[1]
+    assert KEY not in check.output
+
+
 class Source:
     """Processes of main.py, each with a configuration file of its own."""
 
