@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import uvicorn
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the CDK marks classes of its own as experimental, once, when they are imported
@@ -146,6 +148,31 @@ def api() -> Iterator[FakeApi]:
     server = FakeApi()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[[Any], str]]:
+    """Serves one ASGI application after the other, in this process and on one port; gives their URL."""
+    current: dict[str, Any] = {}
+
+    async def switch(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI's)
+        await current["app"](scope, receive, send)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    server = uvicorn.Server(uvicorn.Config(switch, log_config=None, lifespan="off", timeout_keep_alive=10**6))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+
+    def use(app: Any) -> str:  # noqa: ANN401 (an ASGI application)
+        current["app"] = app
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield use
+    server.should_exit = server.force_exit = True
+    thread.join(10)
 
 
 class Clock:
