@@ -12,7 +12,7 @@ help: ## this list
 .venv/.run: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the environment into .venv/ (about a minute) ..."
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-compile --require-hashes -r requirements.lock # compiled when first imported: a third faster
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
