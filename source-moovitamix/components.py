@@ -544,6 +544,7 @@ class PacedApiKey(DeclarativeAuthenticator):
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PAGES_AHEAD, NUM_WORKERS = 8, 4
+SAME_PAGES = 2  # one can be chance: a page of new rows in front of it
 PASSES = 3
 VERIFYING_PASSES = 5
 
@@ -727,6 +728,7 @@ class PagesAheadRetriever(Retriever):
         """One pass over the collection, in the paginator's order."""
         token = self.paginator.get_initial_token()
         before: Page | None = None
+        same = 0
         while token is not None:
             response, together = requests_ahead.take(token)
             page = read_page(response)
@@ -737,8 +739,12 @@ class PagesAheadRetriever(Retriever):
                     back = walk.back(page, together)
                     token = PageToken(back.page, back)
                     continue
-            if page.total is None and page.items and before and before.number < page.number:
-                self._refuse_the_same(before, page, response)
+            repeats = page.total is None and before and before.number < page.number and page.items == before.items
+            same = same + 1 if repeats and page.items else 0
+            if same == SAME_PAGES:
+                raise AirbyteTracedException(
+                    message=self._endless(page, response), failure_type=FailureType.system_error
+                )
             following = self.paginator.next_page_token(response, len(page.items), None, token)
             token = following["next_page_token"] if following else None
             if token is not None and page.total is not None:
@@ -746,15 +752,11 @@ class PagesAheadRetriever(Retriever):
             yield page
             before = page
 
-    def _refuse_the_same(self, before: Page, page: Page, response: requests.Response) -> None:
-        if page.items == before.items:
-            raise AirbyteTracedException(
-                message=(
-                    f"GET {response.url}: expected other records than on the page before, got the same "
-                    f"{len(page.items)}. Without 'total' the read would never end; the API must honour 'page'."
-                ),
-                failure_type=FailureType.system_error,
-            )
+    def _endless(self, page: Page, response: requests.Response) -> str:
+        return (
+            f"GET {response.url}: expected other records than on the {SAME_PAGES} pages before, got the same "
+            f"{len(page.items)}. Without 'total' the read would never end; the API must honour 'page'."
+        )
 
     def _fetch(self, stream_slice: StreamSlice, tally: Tally, number: int) -> requests.Response:
         token = {"next_page_token": number}

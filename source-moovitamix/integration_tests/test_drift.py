@@ -219,7 +219,7 @@ def test_without_a_total_an_api_that_repeats_one_page_is_a_typed_error_not_an_en
     sync = read("tracks")
 
     assert "the API must honour 'page'" in sync.errors[0].message
-    assert len(api.requests) == 2
+    assert len(api.requests) == 3
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101])
