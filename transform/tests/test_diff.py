@@ -141,6 +141,17 @@ def test_a_new_column_changes_the_rows_that_have_a_value_in_it(pipeline):
     assert forth == back == TableDiff("stg_tracks", added=0, removed=0, changed=1)
 
 
+def test_a_column_of_another_type_changes_the_rows_that_have_a_value_in_it(pipeline):
+    row = {"created_at": AT, "updated_at": AT}
+    rows = tracks({"track_id": 1, "duration_seconds": 5, **row}, {"track_id": 2, "duration_seconds": None, **row})
+    old = pipeline.warehouse.overwrite(TRACKS.path, rows.lazy())
+    new = pipeline.warehouse.overwrite(TRACKS.path, rows.with_columns(pl.col("duration_seconds").cast(pl.Int64)).lazy())
+
+    result = only(diff(pipeline.warehouse, a_build(1, stg_tracks=old), a_build(2, stg_tracks=new)))
+
+    assert result == TableDiff("stg_tracks", added=0, removed=0, changed=1)
+
+
 def test_a_key_of_another_type_makes_every_row_a_new_one(pipeline):
     rows = tracks(*({"track_id": number, "created_at": AT, "updated_at": AT} for number in (1, 2, 3)))
     old = pipeline.warehouse.overwrite(TRACKS.path, rows.with_columns(pl.col("track_id").cast(pl.String)).lazy())
