@@ -8,17 +8,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-# What `run` needs; a changed lock file means a fresh install.
+# What `run` needs; a changed lock file means a fresh install. The lock is complete, so pip has nothing to resolve: older
+# ones look at releases newer than the pinned ones where an extra is asked for, and refuse them.
 .venv/.run: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the environment into .venv/ (about a minute) ..."
-	@$(PIP) install --no-compile --require-hashes -r requirements.lock # compiled when first imported: a third faster
+	@$(PIP) install --no-deps --no-compile --require-hashes -r requirements.lock # compiled when first imported: a third faster
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: .venv/.run requirements-dev.lock
 	@echo "Installing the development tools into .venv/ ..."
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 run: .venv/.run ## start the API, sync it, build every table, print a summary (again: only what is new)
@@ -62,7 +63,7 @@ bench: .venv/.dev bench/.venv/.done ## the connector beside its peers; writes be
 
 bench/.venv/.done: bench/requirements.lock
 	@test -x bench/.venv/bin/python || $(PYTHON) -m venv bench/.venv
-	@bench/.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@bench/.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r $<
 	@touch $@
 
 docs: .venv/.dev ## write the outputs in the README anew

@@ -18,7 +18,7 @@ def main() -> int:
         call(sys.executable, "-m", "venv", str(folder / "venv"))
         python = str(folder / "venv" / "bin" / "python")
         lock = str(REPOSITORY / "requirements-dev.lock")
-        call(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock)
+        call(python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", lock)
         call(python, "-m", "pip", "install", "--quiet", "--no-deps", str(wheel))
         call(python, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider")
         call(
