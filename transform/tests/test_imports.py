@@ -41,7 +41,8 @@ def importers_of(outside: str, package: Path) -> set[str]:
     return {
         module_name(path, package)
         for path in package.rglob("*.py")
-        if any(name.split(".")[0] == outside for name in imported(path))
+        if "source-moovitamix" not in path.parts  # in a wheel the connector lies here, as data
+        and any(name.split(".")[0] == outside for name in imported(path))
     }
 
 
@@ -52,7 +53,9 @@ def layer_of(module: str) -> int | None:
 
 
 TRANSFORM_MODULES = {
-    module_name(path, TRANSFORM): path for path in sorted(TRANSFORM.rglob("*.py")) if path.name != "__init__.py"
+    module_name(path, TRANSFORM): path
+    for path in sorted(TRANSFORM.rglob("*.py"))
+    if path.name != "__init__.py" and "source-moovitamix" not in path.parts
 }
 
 
