@@ -238,18 +238,26 @@ def test_a_sync_without_news_repeats_the_lookback_window_only_and_keeps_the_stat
         pytest.param({"state_type": "date-range"}, id="slices_without_slices"),
     ],
 )
-def test_a_state_of_an_unknown_shape_is_a_typed_error_that_says_what_was_expected(source, api, unknown):
+def test_a_state_of_an_unknown_shape_is_a_typed_error_that_says_what_was_expected(api, read, unknown):
     stream = {"stream_descriptor": {"name": "listen_history"}, "stream_state": unknown}
 
-    run = source("read", state=[{"type": "STREAM", "stream": stream}])
+    sync = read("listen_history", state=[{"type": "STREAM", "stream": stream}])
 
-    assert run.code == 1
-    error = run.errors()[0]
-    assert error["failure_type"] == "config_error"
-    assert error["message"] == (
+    assert sync.errors[0].failure_type.value == "config_error"
+    assert sync.errors[0].message == (
         f'listen_history: expected a state such as {{"updated_at":"2026-01-01T00:00:00.000000"}}, got {unknown!r}. '
         "Nothing was read; reset the stream's state, or correct it."
     )
+    assert api.requests == []
+
+
+def test_a_state_of_an_unknown_shape_ends_the_process_with_an_error_and_no_traceback(source, api):
+    stream = {"stream_descriptor": {"name": "listen_history"}, "stream_state": {"created_at": NEW_YEAR}}
+
+    run = source("read", state=[{"type": "STREAM", "stream": stream}])
+
+    assert (run.code, run.stderr) == (1, "")
+    assert run.errors()[0]["message"].startswith("listen_history: expected a state such as ")
     assert api.requests == []
 
 
