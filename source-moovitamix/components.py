@@ -553,7 +553,7 @@ class Keys:
     """The keys of all rows read, as 42 bits of their hashes: 10 choose a heap, 32 are kept, hence 4 bytes a row.
 
     Two keys of a million may look like one, by a chance of one in nine. Then one row more counts as repeated, and at
-    worst a pass is made that was not needed: never is a row taken for read that was not.
+    worst a pass is made that was not needed.
     """
 
     HEAPS = 1 << 10

@@ -102,6 +102,57 @@ def test_every_row_that_lives_throughout_is_seen_whatever_is_removed_or_added(
 @given(
     count=st.integers(0, 60),
     size=st.integers(1, 7),
+    removals=st.lists(st.integers(0, 4), max_size=40),
+    seed=st.integers(0, 2**32),
+)
+def test_every_row_that_lives_throughout_is_seen_though_some_pages_have_no_total(
+    source_module, count, size, removals, seed
+):
+    """Rows are removed between requests, and half of the pages do not say how many are left."""
+    pages, chance = source_module.components, random.Random(seed)
+    rows, plan, gone, seen, walk, asked = list(range(count)), iter(removals), set(), [], pages.Walk(), 0
+    while walk is not None:
+        items = [{"id": row} for row in rows[(walk.page - 1) * size : walk.page * size]]
+        seen += [item["id"] for item in items]
+        total = None if asked and len(items) == size and chance.random() < 0.5 else len(rows)
+        walk = walk.after(pages.Page(items, total, walk.page, size))
+        for _ in range(min(next(plan, 0), len(rows))):
+            gone.add(rows.pop(chance.randrange(len(rows))))
+        asked += 1
+        assert asked < 1000, "the walk does not end"
+
+    assert set(range(count)) - gone <= set(seen)
+
+
+def test_a_page_without_total_counts_once_a_later_one_says_that_nothing_was_removed(pages):
+    walk = pages.Walk(page=2, total=9, seen=3)
+
+    walk = walk.after(pages.Page([{}] * 3, None, 2, 3))
+    assert (walk.page, walk.seen, walk.unsure) == (3, 3, 6)
+
+    assert walk.after(pages.Page([{}] * 3, 9, 3, 3)) is None
+
+
+def test_a_page_without_total_does_not_count_when_a_later_one_says_that_rows_were_removed(pages):
+    walk = pages.Walk(page=2, total=9, seen=3).after(pages.Page([{}] * 3, None, 2, 3))
+
+    walk = walk.after(pages.Page([{}] * 2, 8, 3, 3))
+
+    assert (walk.page, walk.seen) == (1, 2)
+
+
+def test_of_pages_in_flight_together_none_counts_when_total_changes(pages):
+    walk = pages.Walk(page=9, total=1000, seen=800, island=(850, 900), repeats=2)
+
+    back = walk.back(pages.Page([{}] * 100, 990, 9, 100), 3)
+
+    assert (back.page, back.seen, back.total, back.island, back.repeats) == (5, 490, 1000, (0, 0), 3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    count=st.integers(0, 60),
+    size=st.integers(1, 7),
     removals=st.lists(st.integers(0, 3), min_size=1, max_size=40),
     seed=st.integers(0, 2**32),
 )
