@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 from airbyte_cdk.logger import PRINT_BUFFER
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -497,3 +498,13 @@ def test_where_stdout_cannot_be_written_it_says_so_on_stderr(api, source):
     assert process.returncode == 1
     assert ROWS["Stdout cannot be written"].fits(said)
     assert said.count("\n") == 1, "one line, no traceback"
+
+
+def test_the_table_has_a_row_for_each_status_code_that_the_manifest_knows():
+    manifest = yaml.safe_load((CONNECTOR / "manifest.yaml").read_text())
+    filters = manifest["definitions"]["error_handler"]["response_filters"]
+    known = {(code, one["failure_type"]) for one in filters for code in one["http_codes"]}
+
+    rows = [row for row in ROWS.values() if row.situation.startswith("HTTP ")]
+
+    assert {(int(code), row.failure_type) for row in rows for code in re.findall(r"\d{3}", row.situation)} == known
