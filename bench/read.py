@@ -38,11 +38,10 @@ Samples of the thread that holds the interpreter's lock (`py-spy record --gil`),
 
 | share | what | what would remove it |
 |---|---|---|
-| 29 % | importing the CDK, which `spec` pays too: all of its models, destinations and the Builder | lazy imports there |
-| 40 % | the CDK's main thread: a queue, a check, a dataclass turned into a dict, then JSON, then `print`, for each record | \
-messages handed over by the page, and written as the bytes the API sent |
-| 18 % | the requests, by `requests` and urllib3; a quarter of it the CDK's: templates, retry wrappers | fewer, larger pages |
-| 13 % | ours: dates compared, keys hashed, messages made and put on the queue one by one | the same |
+| 29 % | importing the CDK, as for `spec`: all its models, destinations, the Builder | lazy imports |
+| 40 % | the CDK's main thread: queue, dataclass to dict, dict to JSON, `print`, each record | a page at a time |
+| 18 % | the requests; a quarter of it the CDK's templates and retry wrappers | larger pages |
+| 13 % | ours: dates compared, keys hashed, messages put on the CDK's queue | a page at a time |
 
 The CDK's cursor, shown every record, took another 24 % of the time before: it is shown one moment a page."""
 
