@@ -5,19 +5,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 import polars as pl
 
-from moovitamix_transform import builds, incremental, ledger, sources
+from moovitamix_transform import builds, drift, fields_seen, incremental, ledger, removals, resets, sources
 from moovitamix_transform.builds import Build
 from moovitamix_transform.contracts import require
 from moovitamix_transform.data_warnings import DataWarning, all_warnings
-from moovitamix_transform.errors import ContractBroken, LedgerMismatch
+from moovitamix_transform.errors import ContractBroken, DriftFound, LedgerMismatch
 from moovitamix_transform.graph import SOURCES, Model, models
 from moovitamix_transform.incremental import Changes, Input, no_changes
 from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
 from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
+
+OnDrift = Literal["warn", "fail"]
+# What a build looks at for news: what the models read, and from where on it counts.
+READ = (*SOURCES, "epochs")
 
 
 @dataclass
@@ -42,27 +48,39 @@ def _or_nothing() -> Iterator[None]:
 
 @_or_nothing()
 def build(
-    warehouse: Warehouse, run_id: str, *, full_refresh: bool = False, on_table: Callable[[str], None] = lambda _: None
+    warehouse: Warehouse,
+    run_id: str,
+    *,
+    full_refresh: bool = False,
+    on_drift: OnDrift = "warn",
+    on_table: Callable[[str], None] = lambda _: None,
 ) -> BuildResult:
     """Builds what the newest source rows make of every table, and publishes it as the next build.
 
     A table whose inputs and contract are those of the build before is not computed, and one that comes out with the
     same rows keeps its version. Nothing is published when no record landed and no contract changed.
-    Raises ContractBroken and LedgerMismatch; the build before then stays the newest.
+    Raises ApiReset and, where it is asked for, DriftFound before anything is built, ContractBroken and LedgerMismatch
+    after; the build before then stays the newest.
     """
     sources.make_missing(warehouse)
     before = builds.newest(warehouse)
     before_prints = builds.fingerprints(warehouse)
     prints = {name: model.fingerprint for name, model in models().items()}
     changed = [name for name in prints if before and before_prints.get(name) != prints[name]]
-    is_full = full_refresh or before is None or bool(changed)
-    versions = {name: _source_version(warehouse, name, before) for name in SOURCES}
-    if before and not is_full and all(before.tables.get(name) == versions[name] for name in SOURCES):
+    versions = _source_versions(warehouse, before)
+    is_new_epoch = before is not None and before.tables.get("epochs") != versions["epochs"]
+    is_thinned = before is not None and _removed(warehouse, before.tables) != _removed(warehouse, versions)
+    is_full = full_refresh or before is None or bool(changed) or is_new_epoch or is_thinned
+    if before and not is_full and all(before.tables.get(name) == versions[name] for name in READ):
         return BuildResult(
             before, False, [], ledger.of_history(warehouse, before.tables), count_warnings(warehouse, before)
         )
+    number = before.build_id + 1 if before else 1
+    accepted = before.tables if before and not is_new_epoch else None
+    resets.require_none(warehouse, accepted, versions)
+    noticed = _notice_fields(warehouse, before, versions, number, on_drift)
 
-    work = _Work(warehouse, None if is_full else before, versions)
+    work = _Work(warehouse, None if is_full else before, dict(versions))
     results = []
     for name, model in models().items():
         if work.is_kept(model):
@@ -70,19 +88,46 @@ def build(
         on_table(name)
         started = time.monotonic()
         work.make(model, before.tables.get(name) if before else None)
-        rows = warehouse.count(model.path, versions[name])
+        rows = warehouse.count(model.path, work.versions[name])
         results.append(TableResult(name, rows, round(time.monotonic() - started, 3)))
 
-    streams = ledger.of_history(warehouse, versions)
-    if before and not changed and versions == before.tables:
+    tables = {**work.versions, "fields": noticed.version}
+    streams = ledger.of_history(warehouse, tables)
+    if before and not changed and tables == before.tables:
         return BuildResult(before, False, results, streams, count_warnings(warehouse, before))
-    number = before.build_id + 1 if before else 1
-    made = Build(number, run_id, datetime.now(UTC), "polars", is_full, versions)
+    made = Build(number, run_id, datetime.now(UTC), "polars", is_full, tables)
     builds.publish(warehouse, made, prints)
-    notices = list(work.notices)
+    notices = [*noticed.texts, *work.notices]
     if changed:
         notices.append(f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild")
+    if is_new_epoch:
+        notices.append("a new epoch began: full rebuild from what was read since")
+    if is_thinned:
+        notices.append("records were pruned or erased: full rebuild from what is left")
     return BuildResult(made, True, results, streams, count_warnings(warehouse, made), notices)
+
+
+@dataclass(frozen=True)
+class _Noticed:
+    version: int  # of _meta/fields, with what this build noticed
+    texts: list[str]
+
+
+def _notice_fields(
+    warehouse: Warehouse, before: Build | None, versions: dict[str, int], number: int, on_drift: OnDrift
+) -> _Noticed:
+    """The fields that appeared or vanished since the build before. They are no news before a build is published: what
+    a killed one wrote of them is taken back."""
+    rows = drift.notice(warehouse, before.tables if before else None, versions, number)
+    texts = [drift.described(row) for row in rows if row["change"] != "known"]
+    if texts and on_drift == "fail":
+        raise DriftFound(
+            f"{'; '.join(texts)}. Expected the fields of earlier runs (--on-drift fail). What came is landed, nothing "
+            "was built; with --on-drift warn it is"
+        )
+    known = (before.tables.get("fields") if before else None) or 0
+    version = warehouse.replace(fields_seen.TABLE, known, pl.DataFrame(), fields_seen.frame(rows))
+    return _Noticed(version, texts)
 
 
 class _Work:
@@ -94,15 +139,15 @@ class _Work:
 
     def __init__(self, warehouse: Warehouse, before: Build | None, versions: dict[str, int]) -> None:
         self.notices: list[str] = []
-        self._warehouse, self._before, self._versions = warehouse, before, versions
+        self._warehouse, self._before, self.versions = warehouse, before, versions
         self._changes: dict[str, Changes | None] = {name: self._news(name) for name in versions}
 
     def is_kept(self, model: Model) -> bool:
         """The table's inputs are those of the build before, so its rows are too."""
         before = self._before
-        if before is None or any(before.tables.get(read) != self._versions[read] for read in model.reads):
+        if before is None or any(before.tables.get(read) != self.versions[read] for read in model.reads):
             return False
-        self._versions[model.name] = before.tables[model.name]
+        self.versions[model.name] = before.tables[model.name]
         self._changes[model.name] = no_changes(scan(self._warehouse, model.name, before.tables))
         return True
 
@@ -110,14 +155,14 @@ class _Work:
         """The table's next version: from what changed in its inputs where that is enough, else whole."""
         if self._before is not None and known is not None:
             inputs = {
-                name: Input(scan(self._warehouse, name, self._versions), self._changes[name]) for name in model.reads
+                name: Input(scan(self._warehouse, name, self.versions), self._changes[name]) for name in model.reads
             }
             step = incremental.advance(self._warehouse, model, inputs, known)
             if step is not None:
-                self._versions[model.name], self._changes[model.name] = step.version, step.changes
+                self.versions[model.name], self._changes[model.name] = step.version, step.changes
                 return
-        version = _write(self._warehouse, model, self._versions, known)
-        self._versions[model.name] = version
+        version = _write(self._warehouse, model, self.versions, known)
+        self.versions[model.name] = version
         self._changes[model.name] = self._compared(model, known, version)
 
     def _compared(self, model: Model, known: int | None, version: int) -> Changes | None:
@@ -134,7 +179,7 @@ class _Work:
         """What landed in a source table since the build before; None when it is too much to hold, or not readable."""
         if self._before is None or name not in self._before.tables:
             return None
-        path, known, newest = sources.path(name), self._before.tables[name], self._versions[name]
+        path, known, newest = sources.path(name), self._before.tables[name], self.versions[name]
         rows = self._warehouse.scan(path, newest)
         if known == newest:
             return no_changes(rows)
@@ -148,20 +193,24 @@ class _Work:
         return Changes(added, added.clear())
 
 
-def scan(warehouse: Warehouse, name: str, tables: dict[str, int]) -> pl.LazyFrame:
-    """A table, by its bare name, at the version a build has of it."""
-    path = models()[name].path if name in models() else sources.path(name)
-    return warehouse.scan(path, tables[name])
+def _source_versions(warehouse: Warehouse, before: Build | None) -> dict[str, int]:
+    """The versions to read. A commit that only carries a state, or compacts, is no news: the table then has as many
+    rows as before, and nothing was taken out."""
+    newest = {name: warehouse.version(sources.path(name)) for name in READ}
+    known = before.tables if before else {}
+    return {
+        name: known[name] if name in known and _has_no_news(warehouse, name, known[name], version) else version
+        for name, version in newest.items()
+    }
 
 
-def _source_version(warehouse: Warehouse, name: str, before: Build | None) -> int:
-    """The version to read. Commits that carry a state only are not news: the table has as many rows as before."""
-    path = sources.path(name)
-    newest = warehouse.version(path)
-    known = before.tables.get(name) if before else None
-    if known is not None and _telling_rows(warehouse, name, known) == _telling_rows(warehouse, name, newest):
-        return known
-    return newest
+def _has_no_news(warehouse: Warehouse, name: str, known: int, newest: int) -> bool:
+    if known == newest:
+        return True
+    one, other = (
+        (_telling_rows(warehouse, name, version), _removed(warehouse, {name: version})) for version in (known, newest)
+    )
+    return one == other
 
 
 def _telling_rows(warehouse: Warehouse, name: str, version: int) -> int:
@@ -171,6 +220,18 @@ def _telling_rows(warehouse: Warehouse, name: str, version: int) -> int:
     whole = [stream.name for stream in STREAMS.values() if not stream.incremental]
     rows = warehouse.scan(sources.path(name), version).filter(pl.col("stream").is_in(whole))
     return int(rows.select(pl.len()).collect().item())
+
+
+def _removed(warehouse: Warehouse, versions: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """How many records were pruned from and erased of each source table there is among these."""
+    return {
+        name: (
+            removals.total(warehouse, sources.path(name), versions[name], "pruned"),
+            removals.total(warehouse, sources.path(name), versions[name], "erased"),
+        )
+        for name in (*STREAMS, "_lines")
+        if name in versions
+    }
 
 
 def _write(warehouse: Warehouse, model: Model, versions: dict[str, int], known: int | None) -> int:

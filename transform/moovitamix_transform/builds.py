@@ -96,6 +96,12 @@ def publish(warehouse: Warehouse, build: Build, fingerprints: dict[str, str]) ->
     warehouse.append(TABLE, pl.DataFrame([row], schema=SCHEMA), {"fingerprints": fingerprints})
 
 
+def forget(warehouse: Warehouse, build_ids: list[int]) -> None:
+    """One commit after which these builds are no more; never the newest, whose fingerprints the others go by."""
+    keys = pl.DataFrame({"build_id": build_ids}, schema={"build_id": pl.Int64})
+    warehouse.delete(TABLE, keys, warehouse.metadata(TABLE))
+
+
 def _build(row: dict[str, Any]) -> Build:
     return Build(**{**row, "tables": {each["table"]: each["version"] for each in row["tables"]}})
 

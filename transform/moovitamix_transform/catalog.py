@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from moovitamix_transform import builds, runs, sources
+from moovitamix_transform import builds, epochs, fields_seen, files_landed, runs, sources
 from moovitamix_transform.builds import AsOf, Build
 from moovitamix_transform.errors import NoSuchBuild, NoSuchTable, UsageError, WarehouseError
 from moovitamix_transform.graph import models
@@ -16,6 +16,17 @@ _GRAINS = {stream: f"One row per landed record of {stream}, as it came." for str
     "runs": "Two rows per run: when it starts, when it ends.",
     "builds": "One row per build.",
     "generations": "One row per read of a stream.",
+    "epochs": "One row per accepted reset of the API.",
+    "files": "One row per landed file of a destination.",
+    "fields": "One row per build, stream, field and change: when it appeared, vanished, came back.",
+}
+_META = {
+    "generations": sources.path("generations"),
+    "epochs": epochs.TABLE,
+    "files": files_landed.TABLE,
+    "fields": fields_seen.TABLE,
+    "builds": builds.TABLE,
+    "runs": runs.TABLE,
 }
 
 
@@ -38,7 +49,7 @@ def entries(warehouse: Warehouse) -> list[TableEntry]:
     for name, model in models().items():
         version, build_id = (build.tables.get(name), build.build_id) if build else (None, None)
         found.append(TableEntry(name, model.layer, model.grain, model.path, version, build_id))
-    for name, path in {"generations": "_meta/generations", "builds": builds.TABLE, "runs": runs.TABLE}.items():
+    for name, path in _META.items():
         found.append(_entry(warehouse, name, "_meta", path))
     return found
 
@@ -92,7 +103,7 @@ def require_kept(warehouse: Warehouse, table: str, path: str, build: Build) -> N
 
 def _version(warehouse: Warehouse, entry: TableEntry, build: Build) -> int:
     """The version of a table that a build read or made."""
-    if entry.path in (builds.TABLE, runs.TABLE):
+    if entry.path in (builds.TABLE, runs.TABLE, files_landed.TABLE):
         raise UsageError(f"{entry.table}: expected a table that builds read or make; this one is shown as it is now")
     if entry.table not in build.tables:
         raise NoSuchTable(

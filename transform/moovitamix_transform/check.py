@@ -1,4 +1,4 @@
-"""The newest build, judged again from its tables as they lie: contracts, ledger, warnings."""
+"""The newest build, judged again from its tables as they lie: contracts, ledger, drift, warnings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,13 +7,15 @@ from typing import Literal
 
 import polars as pl
 
-from moovitamix_transform import builds, ledger
-from moovitamix_transform.build import count_of, scan
+from moovitamix_transform import builds, drift, fields_seen, ledger
+from moovitamix_transform.build import count_of
 from moovitamix_transform.builds import Build
 from moovitamix_transform.contracts import require
 from moovitamix_transform.data_warnings import DataWarning, all_warnings
 from moovitamix_transform.errors import ContractBroken, LedgerMismatch, NoSuchTable, WarehouseError, first_line
-from moovitamix_transform.graph import models
+from moovitamix_transform.graph import fields_read, models
+from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
 Outcome = Literal["passed", "failed", "warned"]
@@ -32,8 +34,8 @@ class CheckResult:
 
 
 def check(warehouse: Warehouse) -> list[CheckResult]:
-    """Each contract, the ledger of each stream and each warning of the newest build. A table that cannot be read any
-    more fails what reads it, and nothing else."""
+    """Each contract, the ledger and the fields of each stream, each warning of the newest build. A table that cannot
+    be read any more fails what reads it, and nothing else."""
     build = builds.newest(warehouse)
     if build is None:
         raise NoSuchTable(f"{warehouse.root}: expected a build to check, none is published yet; run `moovitamix build`")
@@ -42,6 +44,7 @@ def check(warehouse: Warehouse) -> list[CheckResult]:
         *(("contract", name, (name,), partial(_contract, name)) for name in models()),
         *(("ledger", name, (f"base_{name}", f"stg_{name}"), partial(_ledger, name)) for name in ledger.KEYS),
         ("ledger", "quarantine", ("quarantine", *(f"base_{name}" for name in ledger.KEYS)), _quarantine),
+        *(("drift", name, (), partial(_drift, name)) for name in STREAMS),
         *(("warning", warning.table, warning.reads, partial(_warning, warning)) for warning in all_warnings()),
     ]
     results = []
@@ -70,13 +73,27 @@ def _contract(name: str, warehouse: Warehouse, build: Build) -> Judgement:
 
 def _ledger(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
     entry = ledger.of_stream(warehouse, build.tables, stream)
-    parts = f"{entry.kept} kept + {entry.superseded} superseded + {entry.quarantined} quarantined"
+    parts = " + ".join(f"{count} {part}" for part, count in entry.parts().items())
     return "passed", f"{entry.landed_total} landed = {parts}"
 
 
 def _quarantine(warehouse: Warehouse, build: Build) -> Judgement:
     ledger.require_quarantine(warehouse, build.tables)
     return "passed", "each quarantined record and line is in it"
+
+
+def _drift(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
+    """Warned in the build that noticed a change; later ones say which fields no table has."""
+    noticed = [row for row in fields_seen.rows(warehouse, build.tables.get("fields")) if row["stream"] == stream]
+    news = [row for row in noticed if row["build_id"] == build.build_id and row["change"] != "known"]
+    if news:
+        return "warned", "; ".join(map(drift.described, news))
+    last = fields_seen.last_changes(noticed).get(stream, {})
+    unread = [name for name, row in last.items() if name not in fields_read(stream) and row["change"] != "vanished"]
+    gone = [name for name, row in last.items() if name in fields_read(stream) and row["change"] == "vanished"]
+    parts = [f"in the raw text only: {', '.join(unread)}"] if unread else []
+    parts += [f"vanished: {', '.join(gone)}"] if gone else []
+    return "passed", "; ".join(parts) or "the fields are those the tables read"
 
 
 def _warning(warning: DataWarning, warehouse: Warehouse, build: Build) -> Judgement:

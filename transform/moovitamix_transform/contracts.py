@@ -37,7 +37,8 @@ class Judged(Contract):
     raw_id = dy.String(primary_key=True, description="The record's `_airbyte_raw_id`: run and position in it.")
     run_id = dy.String(nullable=False, description="The run that landed it.")
     extracted_at = dy.Datetime(time_zone="UTC", time_unit="us", description="When the source emitted it.")
-    generation_id = dy.Int64(nullable=False, min=1, description="The generation of its stream it belongs to.")
+    # 0 is Airbyte's for a stream that was never refreshed; ours begin with 1.
+    generation_id = dy.Int64(nullable=False, min=0, description="The generation of its stream it belongs to.")
 
 
 def broken_rules() -> Any:  # noqa: ANN401

@@ -9,7 +9,13 @@ MoovitamixError                 exit code 1, message without traceback
 │   ├── WarehouseInUse          another run, land or build writes to it now
 │   ├── NoSuchTable             a name that is no table, or a table that is not built yet
 │   ├── NoSuchBuild             no build of that number or day, or one whose rows are not kept any more
-│   └── NoSuchRun               no run of that id, or several that begin so
+│   ├── NoSuchRun               no run of that id, or several that begin so
+│   └── NoSuchUser              no record of a user to forget
+├── ApiReset                    another universe of ids: nothing is built before a person accepts it
+├── DriftFound                  the API's fields changed, and `--on-drift fail` was asked for
+├── WrongOrigin                 a stream is fed by messages or by files, never by both
+├── NoSuchFile                  `land --from` names what is not there
+├── FileRefused                 a file that is none of Airbyte's, is cut off, or is not what it was when it was landed
 ├── ReadFailed                  the source said so, ended badly, or its states cannot be trusted
 ├── ContractBroken              a table that does not keep its contract; its build is not published
 └── LedgerMismatch              law 1: a record is unaccounted for
@@ -55,6 +61,30 @@ class NoSuchBuild(WarehouseError):
 
 
 class NoSuchRun(WarehouseError):
+    pass
+
+
+class NoSuchUser(WarehouseError):
+    pass
+
+
+class ApiReset(MoovitamixError):
+    pass
+
+
+class DriftFound(MoovitamixError):
+    pass
+
+
+class WrongOrigin(MoovitamixError):
+    pass
+
+
+class NoSuchFile(MoovitamixError):
+    pass
+
+
+class FileRefused(MoovitamixError):
     pass
 
 

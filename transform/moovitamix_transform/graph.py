@@ -86,6 +86,12 @@ def models() -> dict[str, Model]:
     return {name: _model(layer, name) for layer, names in _layers().items() for name in names}
 
 
+@cache
+def fields_read(stream: str) -> tuple[str, ...]:
+    """The fields of a stream's records that its base table reads."""
+    return tuple(field.name for field in import_module(f"moovitamix_transform.staging.base_{stream}").FIELDS)
+
+
 def _layers() -> dict[str, tuple[str, ...]]:
     return {"staging": STAGING, "marts": MARTS}
 

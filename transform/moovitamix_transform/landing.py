@@ -9,6 +9,7 @@ from typing import Protocol
 
 import polars as pl
 
+from moovitamix_transform import origins
 from moovitamix_transform.blocks import IDLE
 from moovitamix_transform.masking import mask
 from moovitamix_transform.messages import Entry, OddLine, Records, StateLine, read_block, state_stream_name
@@ -97,6 +98,11 @@ class Landing:
                 "_meta/generations", frame.with_columns(pl.col("unreadable_count") + self._unreadable)
             )
 
+    @property
+    def generations(self) -> dict[str, int]:
+        """The generation each stream of this read belongs to."""
+        return {name: stream.generation_id for name, stream in self._streams.items()}
+
     def _take(self, entry: Entry) -> None:
         if isinstance(entry, Records):
             self._take_records(entry)
@@ -163,8 +169,12 @@ class Landing:
             self._stream(name).take_status(status, at)
 
     def _stream(self, name: str) -> StreamRead:
-        """The stream's read; its generation is decided when it is first heard of."""
+        """The stream's read; its generation is decided when it is first heard of.
+
+        Raises WrongOrigin, before anything of it is written, when it is fed by files.
+        """
         if name not in self._streams:
+            origins.require(self.warehouse, name, "messages")
             last = int(self.warehouse.metadata(path(name)).get("generation_id") or 0)
             is_new = last == 0 or not STREAMS[name].incremental or name in self.full_refresh
             self._streams[name] = StreamRead(last + is_new, is_new)
@@ -198,8 +208,8 @@ class Landing:
     def _commit(self, name: str, stream: StreamRead) -> None:
         before = self.warehouse.metadata(path(name))
         state = bytes(stream.state.state.stream).decode() if stream.state else before.get("state")
-        metadata = {"run_id": self.run_id, "generation_id": stream.generation_id, "state": state}
-        self.warehouse.append(path(name), stream.frame(self.run_id), metadata)
+        moved = {"run_id": self.run_id, "generation_id": stream.generation_id, "state": state, "origin": "messages"}
+        self.warehouse.append(path(name), stream.frame(self.run_id), {**before, **moved})
         stream.committed()
 
     def _require_ends(self) -> None:

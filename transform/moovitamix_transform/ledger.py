@@ -4,11 +4,12 @@ from collections import Counter
 
 import polars as pl
 
-from moovitamix_transform import sources
+from moovitamix_transform import epochs, removals, sources
 from moovitamix_transform.errors import LedgerMismatch
 from moovitamix_transform.messages import ODD_RULES
 from moovitamix_transform.runs import StreamLedger
 from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
 # The key's columns in base_<stream> and stg_<stream>.
@@ -54,20 +55,26 @@ def of_history(warehouse: Warehouse, tables: dict[str, int]) -> dict[str, Stream
 
 
 def of_stream(warehouse: Warehouse, tables: dict[str, int], name: str) -> StreamLedger:
-    """landed_total = kept + superseded + quarantined.
+    """landed_total = kept + superseded + quarantined + pruned + erased + closed.
 
-    landed_total comes from the source table's log, kept from the staging table's, the others from the judged records.
+    landed_total comes from the source table's log and what was taken out of it, kept from the staging table's log,
+    superseded and quarantined from the judged records, closed from the source table's generations.
     """
     base = warehouse.scan(f"staging/base_{name}", tables[f"base_{name}"])
     good = pl.col("broken_rules").list.len() == 0
     records_per_key = base.filter(good).group_by(KEYS[name]).len()
     superseded = records_per_key.select((pl.col("len") - 1).sum()).collect(engine="streaming").item()
+    path = sources.path(name)
+    pruned, erased = (removals.total(warehouse, path, tables[name], kind) for kind in ("pruned", "erased"))
     entry = StreamLedger(
         name,
-        landed_total=warehouse.count(sources.path(name), tables[name]),
+        landed_total=warehouse.count(path, tables[name]) + pruned + erased,
         kept=warehouse.count(f"staging/stg_{name}", tables[f"stg_{name}"]),
         superseded=int(superseded),
         quarantined=_quarantined(warehouse, tables, name),
+        pruned=pruned,
+        erased=erased,
+        closed=_closed(warehouse, tables, name),
     )
     _require_sum(entry)
     _require_judged(entry, warehouse.count(f"staging/base_{name}", tables[f"base_{name}"]))
@@ -98,22 +105,33 @@ def _quarantined(warehouse: Warehouse, tables: dict[str, int], name: str) -> int
     return int(base.filter(pl.col("broken_rules").list.len() > 0).select(pl.len()).collect().item())
 
 
+def _closed(warehouse: Warehouse, tables: dict[str, int], name: str) -> int:
+    """Records of epochs before the build's."""
+    first = epochs.at(warehouse, tables.get("epochs")).first_generations.get(name)
+    if first is None:
+        return 0
+    rows = warehouse.scan(sources.path(name), tables[name]).filter(pl.col("_airbyte_generation_id") < first)
+    return int(rows.select(pl.len()).collect(engine="streaming").item())
+
+
 def _require_sum(entry: StreamLedger) -> None:
-    parts = (entry.kept or 0) + (entry.superseded or 0) + (entry.quarantined or 0)
-    if entry.landed_total != parts:
+    parts = entry.parts()
+    missing = (entry.landed_total or 0) - sum(parts.values())
+    if missing:
+        *most, last = (f"{count} {name}" for name, count in parts.items())
         raise LedgerMismatch(
-            f"{entry.stream}: {entry.landed_total} records landed, expected as many in the tables, got {entry.kept} "
-            f"kept, {entry.superseded} superseded and {entry.quarantined} quarantined: "
-            f"{(entry.landed_total or 0) - parts:+} unaccounted for"
+            f"{entry.stream}: {entry.landed_total} records landed, expected as many in the tables, got "
+            f"{', '.join(most)} and {last}: {missing:+} unaccounted for"
         )
 
 
 def _require_judged(entry: StreamLedger, judged: int) -> None:
     """Lost between landing and judging, with its key's row still there: the sum alone does not see it."""
-    if entry.landed_total != judged:
+    expected = (entry.landed_total or 0) - (entry.pruned or 0) - (entry.erased or 0) - (entry.closed or 0)
+    if expected != judged:
         raise LedgerMismatch(
-            f"{entry.stream}: {entry.landed_total} records landed, expected as many judged, got {judged}: "
-            f"{(entry.landed_total or 0) - judged:+} unaccounted for"
+            f"{entry.stream}: {expected} records landed, expected as many judged, got {judged}: "
+            f"{expected - judged:+} unaccounted for"
         )
 
 
@@ -129,7 +147,8 @@ def require_quarantine(warehouse: Warehouse, tables: dict[str, int]) -> None:
         .collect()
     )
     lines = held.filter("is_line")["raw_id"].sum()
-    expected = {"lines": warehouse.count(sources.path("_lines"), tables["_lines"])}
+    all_lines = scan(warehouse, "_lines", tables).select(pl.len())
+    expected = {"lines": int(all_lines.collect(engine="streaming").item())}
     got = {"lines": lines}
     for name in KEYS:
         expected[name] = _quarantined(warehouse, tables, name)

@@ -1,38 +1,60 @@
 """The whole arrow: source → landing → build, recorded as one run."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from moovitamix_transform import builds, connector, ledger, sources
+from moovitamix_transform import builds, connector, epochs, ledger, named_files, origins, resets, sources
 from moovitamix_transform.blocks import IDLE, read_blocks
-from moovitamix_transform.build import BuildResult, build
+from moovitamix_transform.build import READ, BuildResult, OnDrift, build
 from moovitamix_transform.connector import Source
 from moovitamix_transform.errors import ReadFailed
+from moovitamix_transform.file_landing import FileLanding
 from moovitamix_transform.landing import IDLE_SECONDS, Landing
 from moovitamix_transform.masking import hide, mask
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.recording import recorded
-from moovitamix_transform.runs import Run, StreamLedger
+from moovitamix_transform.runs import PARTS, Run, StreamLedger
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
 
 def sync_and_build(
-    warehouse: Warehouse, source: Source, progress: RunProgress, *, full_refresh: frozenset[str] = frozenset()
+    warehouse: Warehouse,
+    source: Source,
+    progress: RunProgress,
+    *,
+    full_refresh: frozenset[str] = frozenset(),
+    on_drift: OnDrift = "warn",
+    accept_reset: bool = False,
 ) -> tuple[Run, BuildResult]:
     """One sync of the source from the last committed state, then one build. Recorded in _meta/runs however it ends.
 
     Args:
         full_refresh: the incremental streams to read whole, as a new generation.
+        accept_reset: read everything whole; if the client's API did begin anew, the tables begin anew with this read.
     Raises:
         ReadFailed: the sync was no good one; what came is landed, nothing is built.
+        ApiReset, DriftFound: what came is landed, nothing is built, until a person decides.
     """
     with warehouse.writing(), recorded(warehouse, "run") as run:
         sources.make_missing(warehouse)
-        _sync(warehouse, source, progress, run, full_refresh)
-        result = build_into(warehouse, run, on_table=progress.step)
+        generations = _sync(warehouse, source, progress, run, frozenset(STREAMS) if accept_reset else full_refresh)
+        notice = _accept_reset(warehouse, run, generations) if accept_reset else None
+        result = build_into(warehouse, run, on_drift=on_drift, on_table=progress.step)
+        if notice:
+            result.notices.append(notice)
         if not any(entry.received for entry in run.streams):
             result.notices.append(f"the source {source.name} sent no record of any stream")
         return run, result
+
+
+def _accept_reset(warehouse: Warehouse, run: Run, generations: dict[str, int]) -> str | None:
+    """Opens an epoch that begins with this run's generations, if the API was reset; else says that it was not."""
+    before = builds.newest(warehouse)
+    newest = {name: warehouse.version(sources.path(name)) for name in READ}
+    if not resets.find(warehouse, before.tables if before else None, newest):
+        return "--accept-reset: there was no reset to accept; every stream was read whole, no epoch began"
+    epochs.open_next(warehouse, run, generations)
+    return None
 
 
 def land(
@@ -53,19 +75,47 @@ def land(
         return run
 
 
-def build_only(warehouse: Warehouse, progress: RunProgress, *, full_refresh: bool = False) -> tuple[Run, BuildResult]:
+def land_files(
+    warehouse: Warehouse, names: Sequence[str], progress: RunProgress, *, stream: str | None = None
+) -> tuple[Run, int]:
+    """What Airbyte's file destinations wrote → source tables. Recorded in _meta/runs however it ends.
+
+    Args:
+        names: the files: paths, URLs, or globs of them.
+        stream: the stream they belong to, where their folders do not say so.
+    Returns:
+        The run, and how many of the files were landed before.
+    """
+    files = named_files.find(names, stream)
+    with warehouse.writing(), recorded(warehouse, "land") as run:
+        sources.make_missing(warehouse)
+        landing = FileLanding(warehouse, run.run_id, progress.received)
+        landed_before = landing.land(files)
+        run.streams = ledger.of_run(warehouse, run.run_id, landing.received)
+        return run, landed_before
+
+
+def build_only(
+    warehouse: Warehouse, progress: RunProgress, *, full_refresh: bool = False, on_drift: OnDrift = "warn"
+) -> tuple[Run, BuildResult]:
     """The tables of what has landed. Recorded in _meta/runs however it ends."""
     warehouse.open()
     with warehouse.writing(), recorded(warehouse, "build") as run:
-        return run, build_into(warehouse, run, full_refresh=full_refresh, on_table=progress.step)
+        result = build_into(warehouse, run, full_refresh=full_refresh, on_drift=on_drift, on_table=progress.step)
+        return run, result
 
 
 def build_into(
-    warehouse: Warehouse, run: Run, *, full_refresh: bool = False, on_table: Callable[[str], None]
+    warehouse: Warehouse,
+    run: Run,
+    *,
+    full_refresh: bool = False,
+    on_drift: OnDrift = "warn",
+    on_table: Callable[[str], None],
 ) -> BuildResult:
     """A build whose numbers go into the run."""
     before = builds.newest(warehouse)
-    result = build(warehouse, run.run_id, full_refresh=full_refresh, on_table=on_table)
+    result = build(warehouse, run.run_id, full_refresh=full_refresh, on_drift=on_drift, on_table=on_table)
     run.build_id, run.tables, run.warnings = result.build.build_id, result.tables, result.warnings
     by_name = {entry.stream: entry for entry in run.streams}
     for name, history in result.streams.items():
@@ -73,14 +123,19 @@ def build_into(
         if entry is None:
             entry = StreamLedger(name)
             run.streams.append(entry)
-        entry.landed_total, entry.kept = history.landed_total, history.kept
-        entry.superseded, entry.quarantined = history.superseded, history.quarantined
+        for part in ("landed_total", *PARTS):
+            setattr(entry, part, getattr(history, part))
         staged_before = before.tables.get(f"stg_{name}") if before else None
         entry.new = ledger.new_records(warehouse, run.run_id, name, result.build.tables, staged_before)
     return result
 
 
-def _sync(warehouse: Warehouse, source: Source, progress: RunProgress, run: Run, full_refresh: frozenset[str]) -> None:
+def _sync(
+    warehouse: Warehouse, source: Source, progress: RunProgress, run: Run, full_refresh: frozenset[str]
+) -> dict[str, int]:
+    """One read of the source, landed. Returns the generation each stream was read into."""
+    for stream in STREAMS:
+        origins.require(warehouse, stream, "messages")  # before the source is asked for anything
     landing = Landing(warehouse, run.run_id, progress, lambda _: None, full_refresh)
     incremental = {name for name, stream in STREAMS.items() if stream.incremental} - full_refresh
     committed = sources.states(warehouse)
@@ -95,6 +150,7 @@ def _sync(warehouse: Warehouse, source: Source, progress: RunProgress, run: Run,
         failure = running.failure()
     landing.finish(mask(failure) if failure else None)
     _settle(warehouse, run, landing, source.secrets)
+    return landing.generations
 
 
 def _watched(blocks: Iterable[bytes], progress: RunProgress) -> Iterator[bytes]:

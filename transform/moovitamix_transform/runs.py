@@ -26,6 +26,9 @@ _STREAM = pl.Struct(
         "kept": pl.Int64(),
         "superseded": pl.Int64(),
         "quarantined": pl.Int64(),
+        "pruned": pl.Int64(),
+        "erased": pl.Int64(),
+        "closed": pl.Int64(),
     }
 )
 SCHEMA = pl.Schema(
@@ -45,12 +48,17 @@ SCHEMA = pl.Schema(
 )
 
 
+UNUSUAL_PARTS = ("pruned", "erased", "closed")
+PARTS = ("kept", "superseded", "quarantined", *UNUSUAL_PARTS)
+
+
 @dataclass
 class StreamLedger:
     """One stream's numbers. `stream` is None for lines that name none.
 
     Of the run: received = landed + quarantined_lines; `new` of them are keys never seen or seen with other columns.
-    Of the whole history, None without a build: landed_total = kept + superseded + quarantined.
+    Of the whole history, None without a build: landed_total = kept + superseded + quarantined + pruned + erased +
+    closed (records of closed epochs).
     """
 
     stream: str | None
@@ -62,6 +70,14 @@ class StreamLedger:
     kept: int | None = None
     superseded: int | None = None
     quarantined: int | None = None
+    pruned: int | None = None
+    erased: int | None = None
+    closed: int | None = None
+
+    def parts(self) -> dict[str, int]:
+        """What became of the landed records, exactly one of these of each; the unusual ones where there are some."""
+        counts = {name: getattr(self, name) or 0 for name in PARTS}
+        return {name: count for name, count in counts.items() if count or name not in UNUSUAL_PARTS}
 
 
 @dataclass

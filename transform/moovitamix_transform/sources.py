@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from moovitamix_transform import epochs, fields_seen, files_landed
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
@@ -30,7 +31,8 @@ LINES = pl.Schema(
     }
 )
 
-# Grain: one row per read of a stream. `completed_at` is null when the read did not come to its end.
+# Grain: one row per read of a stream, a destination's file being one for each generation in it; and one more when such
+# a generation is complete. `completed_at` is null when the read did not come to its end.
 GENERATIONS = pl.Schema(
     {
         "stream": pl.String(),
@@ -41,6 +43,13 @@ GENERATIONS = pl.Schema(
         "unreadable_count": pl.Int64(),
     }
 )
+
+_META = {
+    "generations": GENERATIONS,
+    "epochs": epochs.SCHEMA,
+    "fields": fields_seen.SCHEMA,
+    "files": files_landed.SCHEMA,
+}
 
 
 def record_frame(
@@ -67,13 +76,13 @@ def record_frame(
 
 def path(name: str) -> str:
     """Where a source table lies; `generations` is read by models as one of them."""
-    return "_meta/generations" if name == "generations" else f"source/{name}"
+    return f"_meta/{name}" if name in _META else f"source/{name}"
 
 
 def make_missing(warehouse: Warehouse) -> None:
     """Every source table exists, if without rows, so that a build has all it reads."""
-    tables = {path(stream): RECORDS for stream in STREAMS} | {path("_lines"): LINES, "_meta/generations": GENERATIONS}
-    for table, columns in tables.items():
+    tables = {path(stream): RECORDS for stream in STREAMS} | {path("_lines"): LINES}
+    for table, columns in (tables | {path(name): columns for name, columns in _META.items()}).items():
         if not warehouse.exists(table):
             warehouse.append(table, pl.DataFrame(schema=columns))
 

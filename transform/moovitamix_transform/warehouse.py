@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -46,6 +46,8 @@ class Warehouse:
     """A folder or bucket prefix. Tables are named by their path in it, such as `marts/fct_listens`."""
 
     root: str
+    # A version of a table never changes: opened once, it serves every reader of this object.
+    _opened: dict[tuple[str, int], DeltaTable] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.root:
@@ -230,7 +232,7 @@ class Warehouse:
         """
         with _explained(f"{self.uri(table)}: could not replace {removed_keys.height} rows by {added.height}"):
             if self.version(table) != version:  # what a killed build left on top
-                self._table(table).restore(version)
+                self.restore(table, version)
             if removed_keys.height:
                 same = " AND ".join(f"target.{name} = source.{name}" for name in removed_keys.columns)
                 merge = self._table(table).merge(removed_keys, same, source_alias="source", target_alias="target")
@@ -255,13 +257,57 @@ class Warehouse:
             )
             return self.version(table)
 
-    def metadata(self, table: str) -> Metadata:
-        """What the newest commit of ours on this table carried; empty when the table does not exist."""
+    def delete(self, table: str, keys: pl.DataFrame, metadata: Metadata) -> int:
+        """The table without the rows with these keys, in one commit. Returns the new version."""
+        with _explained(f"{self.uri(table)}: could not delete {keys.height} rows"):
+            same = " AND ".join(f"target.{name} = source.{name}" for name in keys.columns)
+            merge = self._table(table).merge(
+                keys, same, source_alias="source", target_alias="target", commit_properties=_properties(metadata)
+            )
+            merge.when_matched_delete().execute()
+            return self.version(table)
+
+    def restore(self, table: str, version: int) -> None:
+        """The rows of an earlier version as the newest ones, in one commit."""
+        with _explained(f"{self.uri(table)}: could not restore version {version}"):
+            self._table(table).restore(version)
+
+    def compact(self, table: str) -> None:
+        """Small files into large ones; the rows, and the metadata of the newest commit, stay."""
+        with _explained(f"{self.uri(table)}: could not be compacted"):
+            self._table(table).optimize.compact(commit_properties=_properties(self.metadata(table)))
+
+    def vacuum(self, table: str, versions: set[int], *, is_dry: bool) -> int:
+        """Removes the files that neither the newest version nor one of these needs. Returns their bytes.
+
+        On an object store another writer may be at work, so files of its last day stay, committed or not.
+        """
+        with _explained(f"{self.uri(table)}: could not remove files"):
+            opened = self._table(table)
+            arguments = {"retention_hours": 0 if self.is_local else 24, "enforce_retention_duration": False}
+            arguments |= {"full": True, "keep_versions": sorted(versions)}
+            files = opened.vacuum(dry_run=True, **arguments)
+            freed = self._bytes(table, files)
+            if files and not is_dry:
+                opened.vacuum(dry_run=False, **arguments)
+                self._opened.clear()
+            return freed
+
+    def _bytes(self, table: str, files: list[str]) -> int:
+        """On an object store as its log has them."""
+        if self.is_local:
+            paths = [Path(self.uri(table)) / unquote(name) for name in files]
+            return sum(path.stat().st_size for path in paths if path.exists())
+        return 0
+
+    def metadata(self, table: str, version: int | None = None) -> Metadata:
+        """What the newest commit of ours on this table carried, up to a version; empty when there is no table."""
         if not self.exists(table):
             return {}
+        newest = self._table(table)  # an older one's history holds later commits too, under wrong numbers
         for limit in (1, None):  # nearly always the newest commit has it: a long history is not read for it
-            for commit in self._table(table).history(limit):
-                if "moovitamix" in commit:
+            for commit in newest.history(limit):
+                if "moovitamix" in commit and (version is None or commit["version"] <= version):
                     content = json.loads(commit["moovitamix"])
                     return dict(content)
         return {}
@@ -271,10 +317,15 @@ class Warehouse:
             Path(self.uri(table)).parent.mkdir(parents=True, exist_ok=True)
 
     def _table(self, table: str, version: int | None = None) -> DeltaTable:
+        if version is not None and (table, version) in self._opened:
+            return self._opened[table, version]
         if not self.exists(table):
             raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none")
         with _explained(f"{self.uri(table)}: could not read version {'newest' if version is None else version}"):
-            return _Table(self.uri(table), version=version)
+            opened = _Table(self.uri(table), version=version)
+        if version is not None:
+            self._opened[table, version] = opened
+        return opened
 
     def _actions(self, table: str, version: int | None = None) -> pl.DataFrame:
         return pl.DataFrame(self._table(table, version).get_add_actions(flatten=True))

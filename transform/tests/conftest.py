@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import polars as pl
 import pytest
 from moovitamix_transform import builds, ledger, runs, sources
-from moovitamix_transform.build import BuildResult, build, scan
+from moovitamix_transform.build import BuildResult, OnDrift, build
 from moovitamix_transform.landing import Landing
+from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
 EMITTED_AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -28,6 +29,7 @@ class Pipeline:
         full_refresh: frozenset[str] = frozenset(),
         failure: str | None = None,
         is_killed: bool = False,
+        run_id: str | None = None,
     ) -> Landing:
         """One read. Each batch is committed before the next one comes.
 
@@ -37,7 +39,7 @@ class Pipeline:
         """
         with self.warehouse.writing():
             sources.make_missing(self.warehouse)
-            landing = Landing(self.warehouse, runs.new_run_id(), _Silent(), self.echoed.append, full_refresh)
+            landing = Landing(self.warehouse, run_id or runs.new_run_id(), _Silent(), self.echoed.append, full_refresh)
             for batch in batches:
                 landing.read([b"\n".join(batch) + b"\n"])
             if is_killed:
@@ -46,9 +48,13 @@ class Pipeline:
             ledger.of_run(self.warehouse, landing.run_id, landing.received)
         return landing
 
-    def build(self, run_id: str = "by-hand", *, full_refresh: bool = False) -> BuildResult:
+    def build(self, run_id: str = "by-hand", *, full_refresh: bool = False, on_drift: OnDrift = "warn") -> BuildResult:
         with self.warehouse.writing():
-            return build(self.warehouse, run_id, full_refresh=full_refresh)
+            return build(self.warehouse, run_id, full_refresh=full_refresh, on_drift=on_drift)
+
+    def build_locked(self) -> BuildResult:
+        """A build by who holds the lock already."""
+        return build(self.warehouse, "by-hand")
 
     def rows(self, table: str) -> pl.DataFrame:
         """A table of the newest build, sorted by every column that can be sorted by."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from moovitamix_transform import builds, contracts
-from moovitamix_transform.build import scan
 from moovitamix_transform.errors import ContractBroken, LedgerMismatch
 from moovitamix_transform.graph import models
+from moovitamix_transform.tables import scan
 
 AT, LATER = "2026-01-01T00:00:00", "2026-01-02T00:00:00"
 STATE = (
@@ -107,7 +107,7 @@ def test_tables_with_the_same_rows_keep_their_version(pipeline, record, library)
     pipeline.land(library)
     before = pipeline.build().build
 
-    pipeline.land([record("users", user(8))])
+    pipeline.land([record("users", user(7)), record("users", user(8))])
     result = pipeline.build()
 
     changed = {name for name in models() if result.build.tables[name] != before.tables[name]}
@@ -244,7 +244,7 @@ def test_a_difference_of_one_fails_the_build_and_names_the_stream_and_the_number
 READER = """
 import sys
 from moovitamix_transform import builds
-from moovitamix_transform.build import scan
+from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
 warehouse = Warehouse(sys.argv[1])

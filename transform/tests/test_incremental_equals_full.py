@@ -4,6 +4,8 @@ import json
 import shutil
 import tempfile
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -11,10 +13,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from moovitamix_transform import builds, incremental, runs, sources
-from moovitamix_transform.build import build, scan
+from moovitamix_transform import builds, epochs, incremental, prune, runs, sources
+from moovitamix_transform.build import READ, build
+from moovitamix_transform.errors import ApiReset
 from moovitamix_transform.graph import SOURCES, models
 from moovitamix_transform.landing import Landing
+from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 from polars.testing import assert_frame_equal
 
@@ -61,11 +66,24 @@ class Syncs(RuleBasedStateMachine):
         self._land("users", [], "COMPLETE", odd=[b"not a line", b'{"type":"RECORD","record":{"stream":"podcasts"}}'])
 
     @precondition(lambda self: not self._is_built)
-    @rule()
-    def build_what_is_new(self) -> None:
+    @rule(tracks=st.lists(TRACKS, max_size=5), listens=st.lists(LISTENS, max_size=6))
+    def build_what_is_new(self, tracks: list[dict[str, object]], listens: list[dict[str, object]]) -> None:
+        """Where too few ids are shared, the reset is accepted with a read of everything, as `--accept-reset` does."""
         with self._warehouse.writing():
-            build(self._warehouse, "by-hand")
+            try:
+                build(self._warehouse, "by-hand")
+            except ApiReset:
+                self._accept(tracks, listens)
+                build(self._warehouse, "by-hand")
         self._is_built = True
+
+    def _accept(self, tracks: list[dict[str, object]], listens: list[dict[str, object]]) -> None:
+        self._clock += 3_600_000
+        lines = [_line("tracks", each, self._clock) for each in tracks]
+        lines += [_line("listen_history", each, self._clock) for each in listens]
+        lines += [_end(stream, "COMPLETE", self._clock) for stream in STREAMS]
+        run = runs.Run("run")
+        epochs.open_next(self._warehouse, run, self._read(lines, run.run_id, frozenset({"listen_history"})).generations)
 
     @precondition(lambda self: not self._is_built)
     @rule()
@@ -78,13 +96,42 @@ class Syncs(RuleBasedStateMachine):
                 rows = self._warehouse.scan(path, newest.tables[name]).collect()
                 self._warehouse.append(path, rows.head(1))
 
+    @rule()
+    def compact(self) -> None:
+        for name in (*STREAMS, "_lines"):
+            if self._warehouse.exists(sources.path(name)):
+                self._warehouse.compact(sources.path(name))
+
+    @precondition(lambda self: self._is_built)
+    @rule(kept_hours=st.integers(0, 8))
+    def prune(self, kept_hours: int) -> None:
+        """It puts everything back and fails when a table would change."""
+        if not Path(self._warehouse.root).exists() or builds.newest(self._warehouse) is None:
+            return
+        before = datetime.fromtimestamp(self._clock / 1000, UTC) - timedelta(hours=kept_hours)
+        with self._warehouse.writing():
+            planned = prune.plan(self._warehouse, before)
+            prune.take_out(self._warehouse, planned, lambda: build(self._warehouse, "by-hand").build)
+            prune.reclaim(self._warehouse, builds.every(self._warehouse), is_dry=False)
+
+    @precondition(lambda self: self._is_built)
+    @rule()
+    def change_a_rule(self) -> None:
+        """The next build is a full one."""
+        newest = builds.newest(self._warehouse) if Path(self._warehouse.root).exists() else None
+        if newest is not None:
+            with self._warehouse.writing():
+                builds.publish(self._warehouse, replace(newest, build_id=newest.build_id + 1), {})
+            self._is_built = False
+
     @precondition(lambda self: self._is_built)
     @invariant()
     def every_table_is_what_the_models_make_of_all_that_landed(self) -> None:
         newest = builds.newest(self._warehouse) if Path(self._warehouse.root).exists() else None
         if newest is None:
             return
-        tables = {name: self._warehouse.scan(sources.path(name)) for name in SOURCES}
+        versions = {name: self._warehouse.version(sources.path(name)) for name in READ}
+        tables = {name: scan(self._warehouse, name, versions) for name in SOURCES}
         for name, model in models().items():
             tables[name] = model.frame(tables).collect().lazy()
             got = scan(self._warehouse, name, newest.tables).collect()
@@ -100,14 +147,16 @@ class Syncs(RuleBasedStateMachine):
     ) -> None:
         self._clock += 3_600_000
         lines = [_line(stream, record, self._clock) for record in records] + (odd or [])
-        trace = {"stream_descriptor": {"name": stream}, "status": status}
-        end = {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": self._clock, "stream_status": trace}}
         with self._warehouse.writing():
             sources.make_missing(self._warehouse)
-            landing = Landing(self._warehouse, runs.new_run_id(), _Silent(), lambda _: None, full_refresh)
-            landing.read([b"\n".join([*lines, json.dumps(end).encode()]) + b"\n"])
-            landing.finish(None)
+            self._read([*lines, _end(stream, status, self._clock)], runs.new_run_id(), full_refresh)
         self._is_built = False
+
+    def _read(self, lines: list[bytes], run_id: str, full_refresh: frozenset[str]) -> Landing:
+        landing = Landing(self._warehouse, run_id, _Silent(), lambda _: None, full_refresh)
+        landing.read([b"\n".join(lines) + b"\n"])
+        landing.finish(None)
+        return landing
 
 
 class _Silent:
@@ -116,6 +165,13 @@ class _Silent:
     def estimate(self, stream: str, rows: int) -> None: ...
 
     def log(self, level: str, message: str) -> None: ...
+
+
+def _end(stream: str, status: str, at: int) -> bytes:
+    trace = {"stream_descriptor": {"name": stream}, "status": status}
+    return json.dumps(
+        {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": at, "stream_status": trace}}
+    ).encode()
 
 
 def _line(stream: str, data: dict[str, object], emitted_at: int) -> bytes:

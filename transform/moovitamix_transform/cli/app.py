@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from moovitamix_transform.cli import SIGNALS, builds, check, history, pipeline, quarantine, state, tables
+from moovitamix_transform.cli import SIGNALS, builds, check, forget, history, pipeline, prune, quarantine, state, tables
 from moovitamix_transform.cli.invocation import NAME
 from moovitamix_transform.cli.options import consoles, help_without_command
 from moovitamix_transform.errors import MoovitamixError
@@ -35,6 +35,8 @@ app.command("show", epilog=tables.SHOW_EXAMPLE)(tables.show)
 app.command("builds", epilog=builds.BUILDS_EXAMPLE)(builds.builds)
 app.command("diff", epilog=builds.DIFF_EXAMPLE)(builds.diff)
 app.command("check", epilog=check.EXAMPLE)(check.check)
+app.command("prune", epilog=prune.EXAMPLE)(prune.prune)
+app.command("forget", epilog=forget.EXAMPLE)(forget.forget)
 app.add_typer(history.app, name="history")
 app.add_typer(state.app, name="state")
 app.add_typer(quarantine.app, name="quarantine")

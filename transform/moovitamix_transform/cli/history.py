@@ -18,7 +18,7 @@ from moovitamix_transform.cli.options import (
 from moovitamix_transform.cli.output import Row, print_json, print_object, print_table, shown, tell_of_more_than
 from moovitamix_transform.cli.summary import NO_STREAM
 from moovitamix_transform.cli.tables import PERSON_ROWS
-from moovitamix_transform.runs import Run
+from moovitamix_transform.runs import UNUSUAL_PARTS, Run
 from moovitamix_transform.warehouse import Warehouse
 
 KEYS = ("run_id", "kind", "started_at", "ended_at", "status", "build_id", "streams", "tables", "warnings")
@@ -86,12 +86,14 @@ def show(
         if value is not None:
             out.print(f"{name:<10}  {shown(name, value)}", soft_wrap=True)
     streams = [vars(entry) | {"stream": entry.stream or NO_STREAM} for entry in found.streams]
+    whole = [entry for entry in found.streams if entry.landed_total is not None]
+    parts = list(dict.fromkeys(part for entry in whole for part in entry.parts()))
     for title, columns, rows in (
         ("This run: received = landed + quarantined_lines", STREAM_KEYS[:4], streams),
         (
-            "All runs: landed_total = kept + superseded + quarantined",
-            ("stream", *STREAM_KEYS[4:]),
-            [row for row in streams if row["landed_total"] is not None],
+            f"All runs: landed_total = {' + '.join(parts)}",
+            ("stream", "landed_total", *parts),
+            [vars(entry) for entry in whole],
         ),
         ("Tables", ("table", "rows", "seconds"), [vars(entry) for entry in found.tables]),
         ("Warnings", ("name", "table", "count"), [vars(entry) for entry in found.warnings]),
@@ -135,5 +137,8 @@ def _house(context: typer.Context, warehouse: str | None) -> Warehouse:
 
 def _json(run: Run) -> Row:
     row = asdict(run)
-    row["streams"] = [{name: entry[name] for name in STREAM_KEYS} for entry in row["streams"]]
+    row["streams"] = [
+        {name: value for name, value in entry.items() if name in STREAM_KEYS or (name in UNUSUAL_PARTS and value)}
+        for entry in row["streams"]
+    ]
     return {name: row[name] for name in KEYS}

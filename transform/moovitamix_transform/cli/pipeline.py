@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,9 +26,15 @@ from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
 RUN_EXAMPLE = "Example: moovitamix run --api-url http://127.0.0.1:8000"
-LAND_EXAMPLE = "\b\nExample: python source-moovitamix/main.py read --config config.json | moovitamix land"
+LAND_EXAMPLE = """\b
+Example: python source-moovitamix/main.py read --config config.json | moovitamix land
+Example: moovitamix land --from 'airbyte/*/*.jsonl.gz'"""
 BUILD_EXAMPLE = "Example: moovitamix build --full-refresh"
 
+OnDriftOption = Annotated[
+    Literal["warn", "fail"],
+    typer.Option(help="When fields of the API appear or vanish: tell it, or build nothing and exit 1."),
+]
 JsonObjectOption = Annotated[bool, typer.Option("--json", help="The run as one JSON object, as `_meta/runs` has it.")]
 
 
@@ -46,6 +52,13 @@ def run(
         str | None,
         typer.Option(metavar="[STREAM]", help="Read whole, as a new generation; alone: every stream."),
     ] = None,
+    on_drift: OnDriftOption = "warn",
+    accept_reset: Annotated[
+        bool,
+        typer.Option(
+            "--accept-reset", help="The client's API began anew: read everything whole, begin the tables anew with it."
+        ),
+    ] = False,
     strict: StrictOption = False,
     log_level: LogLevelOption = "WARN",
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
@@ -56,7 +69,14 @@ def run(
     streams = _full_refresh(full_refresh, "run")
     progress = RunProgress(consoles().err, log_level, page_rows=chosen.page_rows, secrets=chosen.secrets)
     with progress.shown():
-        made, result = runner.sync_and_build(Warehouse(warehouse), chosen, progress, full_refresh=streams)
+        made, result = runner.sync_and_build(
+            Warehouse(warehouse),
+            chosen,
+            progress,
+            full_refresh=streams,
+            on_drift=on_drift,
+            accept_reset=accept_reset,
+        )
     _report(Warehouse(warehouse), made, result, as_json)
     _require_no_warning(made, strict)
 
@@ -66,10 +86,28 @@ def land(
         str | None,
         typer.Option(metavar="STREAM", help="This read of an incremental stream is whole: a new generation."),
     ] = None,
+    from_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="GLOB|URL",
+            help="No messages, but files that an Airbyte destination wrote: .jsonl, .jsonl.gz, .parquet. Each is "
+            "landed once; may be given several times.",
+        ),
+    ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --from: the files' stream, where their folder is not named after it."),
+    ] = None,
     log_level: LogLevelOption = "INFO",
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
     """Land Airbyte messages from stdin in the source tables; each STATE is echoed once its records are committed."""
+    if from_:
+        _land_files(from_, stream, full_refresh, warehouse)
+        return
+    if stream is not None:
+        raise UsageError("land --stream: expected --from beside it; messages name their streams themselves")
     if sys.stdin is None or sys.stdin.isatty():
         got = "a terminal" if sys.stdin else "a closed stdin"
         raise UsageError(f"land: expected Airbyte messages on stdin, got {got}")
@@ -80,8 +118,20 @@ def land(
     summary.print_landing(made, consoles().err)
 
 
+def _land_files(names: list[str], stream: str | None, full_refresh: str | None, warehouse: str) -> None:
+    if full_refresh is not None:
+        raise UsageError("land --from: expected no --full-refresh: the files say which generation each record is of")
+    progress = RunProgress(consoles().err, "INFO")
+    with progress.shown():
+        made, landed_before = runner.land_files(Warehouse(warehouse), names, progress, stream=stream)
+    summary.print_landing(made, consoles().err)
+    if landed_before:
+        consoles().err.print(f"{landed_before:,} of the files were landed before: each is landed once")
+
+
 def build(
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Compute every table anew.")] = False,
+    on_drift: OnDriftOption = "warn",
     strict: StrictOption = False,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: JsonObjectOption = False,
@@ -89,7 +139,7 @@ def build(
     """Build every table from what has landed, and publish them together."""
     progress = RunProgress(consoles().err, "WARN")
     with progress.shown():
-        made, result = runner.build_only(Warehouse(warehouse), progress, full_refresh=full_refresh)
+        made, result = runner.build_only(Warehouse(warehouse), progress, full_refresh=full_refresh, on_drift=on_drift)
     _report(Warehouse(warehouse), made, result, as_json)
     _require_no_warning(made, strict)
 

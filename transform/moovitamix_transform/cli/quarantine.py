@@ -5,7 +5,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from moovitamix_transform import catalog
+from moovitamix_transform import catalog, upkeep
 from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
     JsonOption,
@@ -17,6 +17,8 @@ from moovitamix_transform.cli.options import (
 from moovitamix_transform.cli.output import print_json, print_table
 from moovitamix_transform.cli.tables import tell_of_more
 from moovitamix_transform.masking import mask
+from moovitamix_transform.progress import RunProgress
+from moovitamix_transform.warehouse import Warehouse
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -76,3 +78,17 @@ def show(
     people = [{**row, "detail": mask(row["detail"]), "data": mask(row["data"])} for row in rows.to_dicts()]
     print_table(people, ("stream", "rule", "detail", "raw_id", "run_id", "extracted_at", "data"))
     tell_of_more(frame, rows.height, shown)
+
+
+@app.command("replay", epilog="Example: moovitamix quarantine replay")
+def replay(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
+    """Judge all that landed by today's rules, and build every table of it: what passes now enters them."""
+    progress = RunProgress(consoles().err, "WARN")
+    with progress.shown():
+        replayed = upkeep.replay(Warehouse(warehouse), progress)
+    if as_json:
+        print_json(replayed.rows.iter_rows(named=True))
+        return
+    print_table(replayed.rows.to_dicts(), replayed.rows.columns)
+    state = "published" if replayed.result.is_published else "nothing changed, still the newest"
+    consoles().out.print(f"\nBuild {replayed.result.build.build_id} ({state}).")

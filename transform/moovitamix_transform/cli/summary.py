@@ -26,10 +26,12 @@ def print_summary(warehouse: Warehouse, run: Run, result: BuildResult) -> None:
             title=f"Run {run.run_id}: received = landed + quarantined lines; new = never seen, or changed",
         )
         out.print()
+    whole = [entry for entry in run.streams if entry.landed_total is not None]
+    parts = list(dict.fromkeys(part for entry in whole for part in entry.parts()))
     print_table(
-        [_of_history(entry) for entry in run.streams if entry.landed_total is not None],
-        ("stream", "landed", "kept", "superseded", "quarantined"),
-        title="All runs: landed = kept + superseded + quarantined",
+        [{**vars(entry), "landed": entry.landed_total} for entry in whole],
+        ("stream", "landed", *parts),
+        title=f"All runs: landed = {' + '.join(parts)}",
     )
     tables = [
         {"table": entry.table, "rows": warehouse.count(entry.path, entry.version), "grain": entry.grain}
@@ -62,16 +64,6 @@ def _of_run(entry: StreamLedger) -> Row:
         "landed": entry.landed,
         "quarantined lines": entry.quarantined_lines,
         "new": entry.new,
-    }
-
-
-def _of_history(entry: StreamLedger) -> Row:
-    return {
-        "stream": entry.stream,
-        "landed": entry.landed_total,
-        "kept": entry.kept,
-        "superseded": entry.superseded,
-        "quarantined": entry.quarantined,
     }
 
 

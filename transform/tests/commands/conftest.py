@@ -18,8 +18,8 @@ from typing import Any
 import polars as pl
 import pytest
 from moovitamix_transform import builds
-from moovitamix_transform.build import scan
 from moovitamix_transform.cli.app import run_command
+from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
 BIN = Path(sys.executable).parent

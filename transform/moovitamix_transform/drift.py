@@ -1,0 +1,147 @@
+"""Fields that the API's records begin or cease to have: told once, in the build that reads them first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import polars as pl
+
+from moovitamix_transform import fields_seen, runs, sources
+from moovitamix_transform.fields_seen import Row
+from moovitamix_transform.graph import fields_read
+from moovitamix_transform.masking import mask
+from moovitamix_transform.staging.json_fields import decode
+from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.warehouse import Warehouse
+
+SHOWN_CHARACTERS = 80
+BATCH_ROWS = 50_000
+_COLUMNS = ["_airbyte_raw_id", "_run_id", "_airbyte_data"]
+
+
+@dataclass
+class Seen:
+    """A field in the records of one run: in how many it is not null, and what it was in the first of them.
+
+    A field that is known already is looked for until one record has it: its count says nothing.
+    """
+
+    count: int
+    first_raw_id: str
+    first_value: str
+
+
+def notice(warehouse: Warehouse, accepted: dict[str, int] | None, tables: dict[str, int], build_id: int) -> list[Row]:
+    """The changes in the runs that no build has read yet, as rows of _meta/fields, in the runs' order.
+
+    Args:
+        accepted: the versions of the build before; None when there is none.
+        tables: the source tables' versions to look at.
+    """
+    known = fields_seen.rows(warehouse, accepted.get("fields") if accepted else None)
+    order = {run.run_id: place for place, run in enumerate(reversed(runs.every(warehouse)))}
+    found: list[Row] = []
+    for stream in STREAMS:
+        if accepted and accepted.get(stream) == tables[stream]:
+            continue
+        last = fields_seen.last_changes(known).get(stream, {})
+        names = list(dict.fromkeys([*fields_read(stream), *last]))
+        by_run = _fields_by_run(_unread(warehouse, stream, accepted, tables), names)
+        for run_id in sorted(by_run, key=lambda each: (order.get(each, len(order)), each)):
+            for row in _changes(stream, run_id, by_run[run_id], last):
+                last[row["field"]] = row
+                found.append({**row, "build_id": build_id})
+    return found
+
+
+def _changes(stream: str, run_id: str, seen: dict[str, Seen], last: dict[str, Row]) -> Iterator[Row]:
+    row = {"run_id": run_id, "stream": stream}
+    for field, first in sorted(seen.items()):
+        before = last[field]["change"] if field in last else None
+        if before not in (None, "vanished"):
+            continue
+        change = "returned" if before else "known" if field in fields_read(stream) else "appeared"
+        yield {
+            **row,
+            "field": field,
+            "change": change,
+            "record_count": first.count if change == "appeared" else None,
+            "first_raw_id": first.first_raw_id,
+            "first_value": first.first_value,
+        }
+    for field in sorted(field for field, each in last.items() if each["change"] != "vanished" and field not in seen):
+        nothing = dict.fromkeys(("record_count", "first_raw_id", "first_value"))
+        yield {**row, "field": field, "change": "vanished", **nothing}
+
+
+def described(row: Row) -> str:
+    """`tracks: the field 'isrc' appeared in 12 records, first "US-1" in …; it is kept in _airbyte_data, no table …`."""
+    where = f"{row['stream']}: the field {row['field']!r}"
+    if row["change"] == "vanished":
+        return f"{where} vanished: no record of run {row['run_id']} has it, earlier runs' had"
+    value = mask(row["first_value"])
+    shown = value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
+    count = "" if row["record_count"] is None else f"{row['record_count']:,} records, "
+    text = f"{where} {row['change']} in run {row['run_id']}: {count}first {shown}"
+    return text if row["field"] in fields_read(row["stream"]) else f"{text}; no table has it, the raw text keeps it"
+
+
+def _unread(warehouse: Warehouse, stream: str, accepted: dict[str, int] | None, tables: dict[str, int]) -> pl.LazyFrame:
+    """The records of the runs that landed since the build before: a run's records are all there when it is read."""
+    path = sources.path(stream)
+    if not accepted:
+        return warehouse.scan(path, tables[stream])
+    read = warehouse.scan(path, accepted[stream]).select("_run_id").unique()
+    fresh, _ = warehouse.scan_apart(path, tables[stream], accepted[stream])
+    return fresh.join(read, on="_run_id", how="anti")
+
+
+def _fields_by_run(records: pl.LazyFrame, known: Sequence[str]) -> dict[str, dict[str, Seen]]:
+    """Every run there is, with the fields that are not null in at least one of its records."""
+    by_run: dict[str, dict[str, Seen]] = {}
+    for batch in records.select(_COLUMNS).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+        for (run_id,), part in batch.partition_by("_run_id", as_dict=True, maintain_order=True).items():
+            fields = by_run.setdefault(str(run_id), {})
+            for name, seen in _fields(part, known):
+                if name in fields:
+                    fields[name].count += seen.count
+                else:
+                    fields[name] = seen
+    return by_run
+
+
+def _fields(records: pl.DataFrame, known: Sequence[str]) -> Iterator[tuple[str, Seen]]:
+    """One batch. Where no record has a field that is not known, its records are not taken apart."""
+    ids, texts = records["_airbyte_raw_id"], records["_airbyte_data"]
+    expected = msgspec.defstruct(
+        "Expected",
+        [(f"field_{number}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for number in range(len(known))],
+        rename={f"field_{number}": name for number, name in enumerate(known)},
+        forbid_unknown_fields=True,
+    )
+    decoder = msgspec.json.Decoder(expected)
+    try:
+        rows = [decode(decoder.decode, text) for text in texts]
+    except msgspec.ValidationError:
+        yield from _all_fields(ids, texts)
+        return
+    for number, name in enumerate(known):
+        for position, row in enumerate(rows):
+            value = getattr(row, f"field_{number}")
+            if value is not msgspec.UNSET and bytes(value) != b"null":
+                yield name, Seen(1, ids[position], bytes(value).decode())
+                break
+
+
+def _all_fields(ids: pl.Series, texts: pl.Series) -> Iterator[tuple[str, Seen]]:
+    decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+    found: dict[str, Seen] = {}
+    for raw_id, text in zip(ids, texts, strict=True):
+        for name, value in decode(decoder.decode, text).items():
+            if bytes(value) == b"null":
+                continue
+            if name in found:
+                found[name].count += 1
+            else:
+                found[name] = Seen(1, raw_id, bytes(value).decode())
+    yield from found.items()

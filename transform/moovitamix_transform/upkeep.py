@@ -1,0 +1,90 @@
+"""Builds that a person asks for, to keep the warehouse in order: prune, and the replay of the quarantine."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from moovitamix_transform import builds
+from moovitamix_transform import prune as planner
+from moovitamix_transform.build import BuildResult
+from moovitamix_transform.catalog import resolve
+from moovitamix_transform.progress import RunProgress
+from moovitamix_transform.recording import recorded
+from moovitamix_transform.run import build_into
+from moovitamix_transform.runs import Run
+from moovitamix_transform.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What a prune took out, or would; `bytes` are those of the files it removes."""
+
+    streams: dict[str, dict[str, int]]
+    old_builds: int
+    kept_builds: int
+    bytes: int
+
+
+def prune(warehouse: Warehouse, before: datetime, progress: RunProgress, *, apply: bool) -> Pruned:
+    """Takes out what was observed before an instant and no table needs. Recorded in _meta/runs, as the build it makes.
+
+    Without `apply` nothing is written, and no lock is needed.
+    """
+    warehouse.open()
+    if not apply:
+        return _pruned(warehouse, planner.plan(warehouse, before), None)
+    with warehouse.writing(), recorded(warehouse, "build") as run:
+        build_into(warehouse, run, on_table=progress.step)  # what landed since the last build is judged first
+        planned = planner.plan(warehouse, before)
+        planner.take_out(warehouse, planned, lambda: build_into(warehouse, run, on_table=progress.step).build)
+        freed = planner.reclaim(warehouse, builds.every(warehouse), is_dry=False, on_table=progress.step)
+        return _pruned(warehouse, planned, freed)
+
+
+def _pruned(warehouse: Warehouse, planned: planner.Plan, freed: int | None) -> Pruned:
+    streams = {
+        stream: {"records": rows.height, "bytes of text": planned.text_bytes[stream]}
+        for stream, rows in planned.records.items()
+    }
+    if freed is None:
+        freed = planner.reclaim(warehouse, planned.kept_builds, is_dry=True)
+    return Pruned(streams, len(planned.old_builds), len(planned.kept_builds), freed)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What became of the quarantine's records and lines, once all were judged anew.
+
+    Attributes:
+        rows: one per stream and rule that was or is broken; `released` broke it and break nothing now, `held` break it
+            still, or another rule instead, `caught` did not break it before.
+    """
+
+    run: Run
+    result: BuildResult
+    rows: pl.DataFrame
+
+
+def replay(warehouse: Warehouse, progress: RunProgress) -> Replay:
+    """Judges all that ever landed by today's rules, and builds every table of it. Recorded in _meta/runs.
+
+    Raises NoSuchTable when nothing is built: then there is no quarantine to replay.
+    """
+    key = ["stream", "rule", "raw_id"]
+    before = resolve(warehouse.open(), "quarantine").select(key).collect()
+    with warehouse.writing(), recorded(warehouse, "build") as run:
+        result = build_into(warehouse, run, full_refresh=True, on_table=progress.step)
+        after = resolve(warehouse, "quarantine").select(key).collect()
+    return Replay(run, result, _compared(before, after))
+
+
+def _compared(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    is_held = pl.col("raw_id").is_in(after["raw_id"].implode())
+    old = before.group_by("stream", "rule").agg(
+        (~is_held).sum().cast(pl.Int64).alias("released"), is_held.sum().cast(pl.Int64).alias("held")
+    )
+    fresh = after.join(before, on=["rule", "raw_id"], how="anti").group_by("stream", "rule").len("caught")
+    rows = old.join(fresh, on=["stream", "rule"], how="full", coalesce=True, nulls_equal=True)
+    counts = (pl.col(name).fill_null(0).cast(pl.Int64) for name in ("released", "held", "caught"))
+    return rows.select("stream", "rule", *counts).sort("stream", "rule", nulls_last=True)
