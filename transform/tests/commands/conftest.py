@@ -204,11 +204,3 @@ def on_terminal() -> Callable[..., Done]:
         return Done(process.wait(30), seen.decode().replace("\r\n", "\n"), "")
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def _processes_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coverage writes files and runs code before a process is ours: not where the disk is full or a signal comes."""
-    if request.path.name in ("test_cut_off.py", "test_warehouse_in_the_way.py"):
-        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
-            monkeypatch.delenv(name, raising=False)
