@@ -58,8 +58,9 @@ lint: .venv/.dev ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: .venv/.dev bench/.venv/.done ## the connector beside its peers; writes bench/RESULTS.md
+bench: .venv/.dev bench/.venv/.done ## connector and transform beside their peers (an hour and more); writes bench/RESULTS.md, bench/TRANSFORM.md
 	@$(BIN)/python bench/read.py
+	@$(BIN)/python bench/transform.py
 
 bench/.venv/.done: bench/requirements.lock
 	@test -x bench/.venv/bin/python || $(PYTHON) -m venv bench/.venv

@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +14,23 @@ from statistics import median
 REPOSITORY = Path(__file__).resolve().parents[1]
 OURS = REPOSITORY / ".venv" / "bin"
 PEERS = REPOSITORY / "bench" / ".venv" / "bin"
+SHOWN_CHARACTERS = 2000
 
 
 @dataclass
 class Contender:
-    """A command and what its runs cost: seconds by the clock, CPU seconds, peak memory in bytes."""
+    """A command and what its runs cost: seconds by the clock, CPU seconds, peak memory in bytes.
+
+    Attributes:
+        stdin: a file that the command reads.
+        prepare: called before each run, its time not counted.
+    """
 
     name: str
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    stdin: Path | None = None
+    prepare: Callable[[], object] = lambda: None
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
     peak_bytes: list[int] = field(default_factory=list)
@@ -37,18 +46,31 @@ class Contender:
 
     def run(self) -> None:
         """One run to its end; its output is counted, not kept."""
-        started = time.monotonic()
-        process = subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **self.environment}
-        )
-        self.lines = _count_lines(process)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        self.seconds.append(time.monotonic() - started)
-        self.cpu_seconds.append(usage.ru_utime + usage.ru_stime)
-        self.peak_bytes.append(usage.ru_maxrss * 1024)
-        if process.returncode != 0:
-            raise SystemExit(f"{self.name}: expected exit code 0, got {process.returncode}: {self.command}")
+        self.prepare()
+        source = os.open(self.stdin or os.devnull, os.O_RDONLY)
+        with tempfile.TemporaryFile() as errors:
+            started = time.monotonic()
+            # A child's peak is never below its parent's size when it began: this process stays small, see `apart`.
+            process = subprocess.Popen(
+                self.command,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **self.environment},
+            )
+            os.close(source)
+            self.lines = _count_lines(process)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.seconds.append(time.monotonic() - started)
+            self.cpu_seconds.append(usage.ru_utime + usage.ru_stime)
+            self.peak_bytes.append(usage.ru_maxrss * 1024)
+            if process.returncode != 0:
+                errors.seek(0)
+                words = errors.read().decode(errors="backslashreplace")[-SHOWN_CHARACTERS:]
+                raise SystemExit(
+                    f"{self.name}: expected exit code 0, got {process.returncode}: {self.command}\n{words}"
+                )
 
 
 def _count_lines(process: "subprocess.Popen[bytes]") -> int:
@@ -65,6 +87,14 @@ def alternate(contenders: list[Contender], runs: int) -> None:
             sys.stderr.flush()
             contender.run()
             sys.stderr.write(f"{contender.seconds[-1]:.2f} s, {contender.lines} lines\n")
+
+
+def apart(*command: object) -> None:
+    """Work that is not measured, in a process of its own."""
+    words = [str(word) for word in command]
+    sys.stderr.write(f"{' '.join(Path(word).name for word in words)} …\n")
+    if subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+        raise SystemExit(f"expected exit code 0 of {' '.join(words)}; nothing was measured after it")
 
 
 @contextmanager
