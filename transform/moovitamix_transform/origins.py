@@ -20,7 +20,7 @@ def require(warehouse: Warehouse, stream: str, origin: Origin) -> None:
     known: Origin | None = metadata.get("origin") or ("messages" if metadata.get("generation_id") else None)
     if known not in (None, origin):
         raise WrongOrigin(
-            f"{stream}: expected its records {_TOLD[known]} as all before them, got some {_TOLD[origin]}: the two number "
-            "their generations apart, and a key gone in the one is not gone in the other. Nothing of them was written, "
-            "what was committed before stays; another warehouse (--warehouse) takes them"
+            f"{stream}: expected its records {_TOLD[known]} as all before them, got some {_TOLD[origin]}: the two "
+            "number their generations apart, and a key gone in the one is not gone in the other. Nothing of them was "
+            "written, what was committed before stays; another warehouse (--warehouse) takes them"
         )

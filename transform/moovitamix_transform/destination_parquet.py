@@ -1,0 +1,105 @@
+"""A Parquet file of one of Airbyte's destinations, raw or flattened → the records it was made of, as JSON texts."""
+
+from collections.abc import Iterator
+
+import msgspec
+import polars as pl
+
+from moovitamix_transform.destination_rows import DATA, META, Batch, Row, fields_of, joined
+from moovitamix_transform.errors import FileRefused
+from moovitamix_transform.messages import OddLine
+
+BATCH_ROWS = 20_000
+_RAW_ID, _EXTRACTED_AT, _GENERATION_ID = "_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_generation_id"
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def read_parquet(rows: pl.LazyFrame, stream: str) -> Iterator[Batch]:
+    """Memory: a row group. Raises FileRefused when a column is lacking that every destination writes."""
+    _require_columns(rows.collect_schema())
+    number = 0
+    for frame in rows.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+        yield _batch(frame, number + 1, stream)
+        number += frame.height
+
+
+def _require_columns(columns: pl.Schema) -> None:
+    is_there = {
+        _RAW_ID: columns.get(_RAW_ID) == pl.String,
+        _EXTRACTED_AT: isinstance(columns.get(_EXTRACTED_AT), pl.Datetime | pl.Int64),
+        _GENERATION_ID: columns.get(_GENERATION_ID, pl.Null()).is_integer(),
+    }
+    if not all(is_there.values()):
+        raise FileRefused(
+            f"expected the columns {_RAW_ID} (text), {_EXTRACTED_AT} (an instant) and {_GENERATION_ID} (an integer), "
+            f"got {', '.join(f'{name} {dtype}' for name, dtype in columns.items()) or 'none'}"
+        )
+
+
+def _batch(frame: pl.DataFrame, first: int, stream: str) -> Batch:
+    batch = Batch()
+    extracted_at = frame.select(_microseconds(frame.schema[_EXTRACTED_AT])).to_series()
+    columns = (frame[_RAW_ID], extracted_at, frame[_GENERATION_ID], _texts(frame))
+    for at, (raw_id, instant, generation_id, data) in enumerate(zip(*columns, strict=True)):
+        row = (
+            None
+            if data is None or None in (raw_id, instant, generation_id)
+            else Row(raw_id, instant, generation_id, data)
+        )
+        if row is not None and row.is_sound:
+            batch.take(first + at, row)
+        else:
+            batch.take(first + at, OddLine("not_a_message", _encoded(frame[at]).decode(), stream))
+    return batch
+
+
+def _microseconds(dtype: pl.DataType) -> pl.Expr:
+    """Since 1970; a number is milliseconds."""
+    at = pl.col(_EXTRACTED_AT)
+    return at.dt.epoch("us") if isinstance(dtype, pl.Datetime) else at * 1000
+
+
+def _texts(frame: pl.DataFrame) -> list[bytes | None]:
+    """Each record's JSON text; None where there is none."""
+    kind = frame.schema.get(DATA)
+    if kind == pl.String:
+        return [_object(text) for text in frame[DATA]]
+    if isinstance(kind, pl.Struct):
+        is_there = frame[DATA].is_not_null().to_list()
+        return [
+            text if there else None
+            for text, there in zip(_flattened(frame[DATA].struct.unnest()), is_there, strict=True)
+        ]
+    return _flattened(frame.drop(name for name in frame.columns if name.startswith(META)))
+
+
+def _object(text: str | None) -> bytes | None:
+    try:
+        fields_of(text or "")
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return (text or "").encode()
+
+
+def _flattened(records: pl.DataFrame) -> list[bytes | None]:
+    readable = records.select(_iso(name, dtype) for name, dtype in records.schema.items())
+    return [
+        joined((name, _encoder.encode(value)) for name, value in row.items()) for row in readable.iter_rows(named=True)
+    ]
+
+
+def _iso(name: str, dtype: pl.DataType) -> pl.Expr:
+    """An instant as the API writes it: without a zone, without a fraction where it is zero. Others as they are."""
+    column = pl.col(name)
+    if not isinstance(dtype, pl.Datetime):
+        return column
+    at = (
+        column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else column
+    ).dt.cast_time_unit("us")
+    whole, exact = at.dt.to_string("%Y-%m-%dT%H:%M:%S"), at.dt.to_string("%Y-%m-%dT%H:%M:%S.%6f")
+    return pl.when(at.dt.microsecond() == 0).then(whole).otherwise(exact).alias(name)
+
+
+def _encoded(row: pl.DataFrame) -> bytes:
+    """A whole row that is no record, as one JSON object."""
+    return _encoder.encode(row.row(0, named=True))

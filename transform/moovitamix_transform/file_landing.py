@@ -1,0 +1,84 @@
+"""A destination's files → source tables: each file once, each row in exactly one table."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+
+import polars as pl
+
+from moovitamix_transform import destination_files, files_landed, origins
+from moovitamix_transform.file_read import FileRead
+from moovitamix_transform.named_files import NamedFile
+from moovitamix_transform.sources import GENERATIONS, INSTANT, path
+from moovitamix_transform.warehouse import Warehouse
+
+
+@dataclass
+class FileLanding:
+    """One run over files, one after the other, in bounded memory.
+
+    Args:
+        on_rows: is told the rows received so far, by stream.
+    """
+
+    warehouse: Warehouse
+    run_id: str
+    on_rows: Callable[[Counter[str | None]], None]
+    received: Counter[str | None] = field(default_factory=Counter)
+    _ordinals: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def land(self, files: Sequence[NamedFile]) -> int:
+        """Lands those that are new. Returns how many were landed before.
+
+        Raises, before anything is written, WrongOrigin for a stream that is fed by messages, and FileRefused for a file
+        that has changed since it was landed; later FileRefused for one that is none of Airbyte's, or cannot be read to
+        its end: the files before it are landed then.
+        """
+        streams = sorted({file.stream for file in files})
+        for stream in streams:
+            origins.require(self.warehouse, stream, "files")
+        landed = files_landed.by_url(self.warehouse)
+        news = [file for file in files if not files_landed.is_landed(landed, file)]
+        for file in news:
+            read = FileRead(self.warehouse, self.run_id, file, landed, self._ordinals)
+            for batch in destination_files.read(file):
+                self.received[file.stream] += read.take(batch)
+                self.on_rows(self.received)
+                if read.is_due:
+                    read.commit()
+            landed[file.url] = read.finish()
+        self._tell_generations(streams)
+        return len(files) - len(news)
+
+    def _tell_generations(self, streams: Sequence[str]) -> None:
+        """What _meta/files says of each generation and _meta/generations does not yet, after a run was killed too.
+
+        A generation is complete once a later one was landed: by then the destination has written all of it. It may
+        lack the keys of the odd lines of every file that has records of it.
+        """
+        by = ["stream", "generation_id"]
+        files = self.warehouse.scan(files_landed.TABLE).filter(pl.col("stream").is_in(streams))
+        files = files.explode("generation_ids").drop_nulls("generation_ids").rename({"generation_ids": "generation_id"})
+        there = files.group_by(by).agg(odd=pl.col("line_count").sum())
+        there = there.with_columns(is_past=pl.col("generation_id") < pl.col("generation_id").max().over("stream"))
+        reads = self.warehouse.scan(path("generations")).group_by(by)
+        told = reads.agg(is_complete=pl.col("completed_at").is_not_null().any(), told=pl.col("unreadable_count").sum())
+        now = datetime.now(UTC)
+        is_new, is_completed = (
+            pl.col("told").is_null(),
+            pl.col("is_past") & ~pl.col("is_complete").fill_null(value=False),
+        )
+        news = (
+            there.join(told, on=by, how="left")
+            .with_columns(is_completed=is_completed, unreadable_count=pl.col("odd") - pl.col("told").fill_null(0))
+            .filter(is_new | pl.col("is_completed") | (pl.col("unreadable_count") > 0))
+            .with_columns(run_id=pl.lit(self.run_id), started_at=pl.lit(now, INSTANT))
+            .with_columns(completed_at=pl.when("is_completed").then("started_at"))
+            .sort(by)
+            .select(pl.col(name).cast(dtype) for name, dtype in GENERATIONS.items())
+            .collect()
+        )
+        if news.height:
+            self.warehouse.append(path("generations"), news)
