@@ -12,7 +12,19 @@ from typing import Annotated
 
 import typer
 
-from moovitamix_transform.cli import SIGNALS, builds, check, forget, history, pipeline, prune, quarantine, state, tables
+from moovitamix_transform.cli import (
+    SIGNALS,
+    builds,
+    check,
+    explain,
+    forget,
+    history,
+    pipeline,
+    prune,
+    quarantine,
+    state,
+    tables,
+)
 from moovitamix_transform.cli.invocation import NAME
 from moovitamix_transform.cli.options import consoles, help_without_command
 from moovitamix_transform.errors import MoovitamixError
@@ -34,6 +46,7 @@ app.command("tables", epilog=tables.TABLES_EXAMPLE)(tables.tables)
 app.command("show", epilog=tables.SHOW_EXAMPLE)(tables.show)
 app.command("builds", epilog=builds.BUILDS_EXAMPLE)(builds.builds)
 app.command("diff", epilog=builds.DIFF_EXAMPLE)(builds.diff)
+app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("prune", epilog=prune.EXAMPLE)(prune.prune)
 app.command("forget", epilog=forget.EXAMPLE)(forget.forget)
