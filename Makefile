@@ -67,7 +67,8 @@ bench/.venv/.done: bench/requirements.lock
 	@bench/.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r $<
 	@touch $@
 
-docs: .venv/.dev ## write the outputs in the README anew
+docs: .venv/.dev ## write the outputs in the README and the data dictionary anew
+	@$(BIN)/python scripts/dictionary.py write
 	@$(BIN)/python scripts/readme.py write
 
 lock: .venv/.dev ## write the lock files anew from pyproject.toml

@@ -11,7 +11,7 @@ from moovitamix_transform.graph import models
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
-_GRAINS = {stream: f"One row per landed record of {stream}, as it came." for stream in STREAMS} | {
+GRAINS = {stream: f"One row per landed record of {stream}, as it came." for stream in STREAMS} | {
     "_lines": "One row per line that is no record of a known stream.",
     "runs": "Two rows per run: when it starts, when it ends.",
     "builds": "One row per build.",
@@ -115,4 +115,4 @@ def _version(warehouse: Warehouse, entry: TableEntry, build: Build) -> int:
 
 def _entry(warehouse: Warehouse, name: str, layer: str, path: str) -> TableEntry:
     version = warehouse.version(path) if warehouse.exists(path) else None
-    return TableEntry(name, layer, _GRAINS[name], path, version)
+    return TableEntry(name, layer, GRAINS[name], path, version)

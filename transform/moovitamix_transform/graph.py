@@ -15,6 +15,7 @@ import polars as pl
 
 from moovitamix_transform import contracts
 from moovitamix_transform.contracts import Contract
+from moovitamix_transform.staging.fields import Field
 
 STAGING = (
     "base_tracks",
@@ -87,9 +88,14 @@ def models() -> dict[str, Model]:
 
 
 @cache
+def fields_of(stream: str) -> tuple[Field, ...]:
+    """What the stream's base table reads of its records."""
+    return tuple(import_module(f"moovitamix_transform.staging.base_{stream}").FIELDS)
+
+
 def fields_read(stream: str) -> tuple[str, ...]:
-    """The fields of a stream's records that its base table reads."""
-    return tuple(field.name for field in import_module(f"moovitamix_transform.staging.base_{stream}").FIELDS)
+    """The names of the fields of a stream's records that its base table reads."""
+    return tuple(field.name for field in fields_of(stream))
 
 
 def _layers() -> dict[str, tuple[str, ...]]:

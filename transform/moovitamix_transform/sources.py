@@ -31,8 +31,8 @@ LINES = pl.Schema(
     }
 )
 
-# Grain: one row per read of a stream, a destination's file being one for each generation in it; and one more when such
-# a generation is complete. `completed_at` is null when the read did not come to its end.
+# Grain: one row per read of a stream. `completed_at` is null when the read did not come to its end. Of a destination's
+# files: one row per generation when its first one is landed, and one more when it is complete or has more odd lines.
 GENERATIONS = pl.Schema(
     {
         "stream": pl.String(),
@@ -44,7 +44,7 @@ GENERATIONS = pl.Schema(
     }
 )
 
-_META = {
+META = {
     "generations": GENERATIONS,
     "epochs": epochs.SCHEMA,
     "fields": fields_seen.SCHEMA,
@@ -76,13 +76,13 @@ def record_frame(
 
 def path(name: str) -> str:
     """Where a source table lies; `generations` is read by models as one of them."""
-    return f"_meta/{name}" if name in _META else f"source/{name}"
+    return f"_meta/{name}" if name in META else f"source/{name}"
 
 
 def make_missing(warehouse: Warehouse) -> None:
     """Every source table exists, if without rows, so that a build has all it reads."""
     tables = {path(stream): RECORDS for stream in STREAMS} | {path("_lines"): LINES}
-    for table, columns in (tables | {path(name): columns for name, columns in _META.items()}).items():
+    for table, columns in (tables | {path(name): columns for name, columns in META.items()}).items():
         if not warehouse.exists(table):
             warehouse.append(table, pl.DataFrame(schema=columns))
 
@@ -100,5 +100,6 @@ def state_list(by_stream: dict[str, str]) -> str:
 
 def reset_state(warehouse: Warehouse, stream: str) -> None:
     """Forgets the stream's state in a commit of its own: the next incremental sync reads it whole."""
-    metadata = warehouse.metadata(path(stream))
-    warehouse.append(path(stream), pl.DataFrame(schema=RECORDS), {**metadata, "state": None})
+    version = warehouse.version(path(stream))
+    metadata = warehouse.metadata(path(stream), version)
+    warehouse.append(path(stream), pl.DataFrame(schema=RECORDS), {**metadata, "state": None}, after=version)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,7 +14,7 @@ from urllib.request import url2pathname
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.table import FilePruningPredicateType, FilterType
 from filelock import FileLock, Timeout
 
@@ -35,6 +36,10 @@ _UNFIT = frozenset("%[]")
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
+# How long a store that does not answer is asked again: by default delta-rs takes three minutes. Polars reads them too, with
+# names of its own for two of them.
+_STORE_OPTIONS = {"connect_timeout": "5s", "timeout": "30s", "max_retries": "4", "retry_timeout": "15s"}
+_POLARS_STORE_OPTIONS = {"max_retries": 4, "retry_timeout_ms": 15_000}
 # What is new in a source table is read from its change data feed.
 _SOURCE_CONFIGURATION = {**_CONFIGURATION, "delta.enableChangeDataFeed": "true"}
 
@@ -54,15 +59,20 @@ class Warehouse:
             raise UsageError("--warehouse: expected a folder or a URL, got an empty text")
         root = url2pathname(self.root.removeprefix("file://")) if self.root.startswith("file://") else self.root
         object.__setattr__(self, "root", root.rstrip("/") or "/")
-        if self.is_local and (odd := _UNFIT.intersection(str(Path(self.root).absolute()))):
+        whole = str(Path(self.root).absolute()) if self.is_local else self.root
+        if odd := _UNFIT.intersection(whole):
             raise UsageError(
                 f"--warehouse {self.root}: expected a path without any of {' '.join(sorted(_UNFIT))}, which delta-rs "
-                f"cannot write to, got {' '.join(sorted(odd))} in {Path(self.root).absolute()}"
+                f"cannot write to, got {' '.join(sorted(odd))} in {whole}"
             )
 
     @property
     def is_local(self) -> bool:
         return "://" not in self.root
+
+    @property
+    def _options(self) -> dict[str, str] | None:
+        return None if self.is_local else {**_STORE_OPTIONS}
 
     def uri(self, table: str) -> str:
         return f"{self.root}/{table}"
@@ -152,13 +162,15 @@ class Warehouse:
     # -- one table -----------------------------------------------------------------------------------------------
 
     def exists(self, table: str) -> bool:
-        return bool(DeltaTable.is_deltatable(self.uri(table)))
+        with _explained(f"{self.uri(table)}: could not be looked for"):
+            return bool(DeltaTable.is_deltatable(self.uri(table), self._options))
 
     def version(self, table: str) -> int:
         return self._table(table).version()
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
-        return pl.scan_delta(self._table(table, version))
+        options = None if self.is_local else {**_POLARS_STORE_OPTIONS}
+        return pl.scan_delta(self._table(table, version), storage_options=options)
 
     def scan_apart(self, table: str, version: int, other: int) -> tuple[pl.LazyFrame, pl.LazyFrame]:
         """The rows of two versions of a table without the files that both have, where that can be told."""
@@ -199,17 +211,31 @@ class Warehouse:
                 return f"{file}: expected {expected} bytes, got {file.stat().st_size}"
         return None
 
-    def append(self, table: str, rows: pl.DataFrame, metadata: Metadata | None = None) -> int:
-        """One commit, also without rows: then it carries the metadata only. Returns the version."""
-        with _explained(f"{self.uri(table)}: could not append {rows.height} rows"):
-            write_deltalake(
-                self.uri(table),
-                rows,
-                mode="append",
-                configuration=None if self.exists(table) else _configuration(table),
-                commit_properties=_properties(metadata),
-            )
-            return self.version(table)
+    def append(
+        self, table: str, rows: pl.DataFrame, metadata: Metadata | None = None, *, after: int | None = None
+    ) -> int:
+        """One commit, also without rows: then it carries the metadata only. Returns the version.
+
+        Args:
+            after: the version this commit must follow at once. Without it, whatever was committed meanwhile is fine.
+        Raises:
+            WarehouseInUse: another writer has committed since `after`.
+        """
+        what = f"could not append {rows.height} rows"
+        if after is None and not self.exists(table):
+            with _explained(f"{self.uri(table)}: {what}"):
+                write_deltalake(
+                    self.uri(table),
+                    rows,
+                    mode="append",
+                    configuration=_configuration(table),
+                    storage_options=self._options,
+                    commit_properties=_properties(metadata),
+                )
+                return self.version(table)
+        with self._committing(table, what, after) as opened:
+            write_deltalake(opened, rows, mode="append", commit_properties=_properties(metadata, after is not None))
+            return opened.version()
 
     def added_since(self, table: str, version: int, newest: int) -> pl.DataFrame | None:
         """The rows appended after `version`, up to `newest`; None when that is not all that happened, or not readable.
@@ -228,54 +254,68 @@ class Warehouse:
     def replace(self, table: str, version: int, removed_keys: pl.DataFrame, added: pl.DataFrame) -> int:
         """The rows of `version` without those with these keys, and with the added ones. Returns the new version.
 
-        More than one commit: a reader that goes by builds sees none of them before the build is published.
+        More than one commit: a reader that goes by builds sees none of them before the build is published. Each
+        follows the one before at once, so that the version has no row of another writer.
         """
-        with _explained(f"{self.uri(table)}: could not replace {removed_keys.height} rows by {added.height}"):
-            if self.version(table) != version:  # what a killed build left on top
-                self.restore(table, version)
+        with self._committing(table, f"could not replace {removed_keys.height} rows by {added.height}") as opened:
+            if opened.version() != version:  # what a killed build left on top
+                opened.restore(version)
             if removed_keys.height:
                 same = " AND ".join(f"target.{name} = source.{name}" for name in removed_keys.columns)
-                merge = self._table(table).merge(removed_keys, same, source_alias="source", target_alias="target")
+                merge = opened.merge(
+                    removed_keys,
+                    same,
+                    source_alias="source",
+                    target_alias="target",
+                    commit_properties=_properties(None, is_next=True),
+                )
                 merge.when_matched_delete().execute()
             if added.height:
-                write_deltalake(self.uri(table), added, mode="append")
-            return self.version(table)
+                write_deltalake(opened, added, mode="append", commit_properties=_properties(None, is_next=True))
+            return opened.version()
 
     def overwrite(self, table: str, rows: pl.LazyFrame, metadata: Metadata | None = None) -> int:
         """One commit that replaces every row, streamed. Returns the version; earlier ones stay readable."""
-        with _explained(f"{self.uri(table)}: could not write the new version"):
-            if not self.is_local or not Path(self.uri(table)).exists():
-                self._make_parent(table)
-            rows.sink_delta(
-                self.uri(table),
-                mode="overwrite",
-                delta_write_options={
-                    "schema_mode": "overwrite",
-                    "configuration": _CONFIGURATION,
-                    "commit_properties": _properties(metadata),
-                },
-            )
-            return self.version(table)
+        what = "could not write the new version"
+        options: dict[str, object] = {"schema_mode": "overwrite", "configuration": _CONFIGURATION}
+        if not self.exists(table):
+            if self.is_local:
+                with _explained(f"{self.uri(table)}: {what}"):
+                    self._make_parent(table)
+                    options["commit_properties"] = _properties(metadata)
+                    rows.sink_delta(self.uri(table), mode="overwrite", delta_write_options=options)
+                    return self.version(table)
+            # delta-rs turns the later of two creations into an append: without rows that does no harm.
+            self.append(table, pl.DataFrame(schema=rows.collect_schema()))
+        with self._committing(table, what) as opened:
+            options["commit_properties"] = _properties(metadata, is_next=True)
+            rows.sink_delta(opened, mode="overwrite", delta_write_options=options)
+            return opened.version()
 
-    def delete(self, table: str, keys: pl.DataFrame, metadata: Metadata) -> int:
-        """The table without the rows with these keys, in one commit. Returns the new version."""
-        with _explained(f"{self.uri(table)}: could not delete {keys.height} rows"):
+    def delete(self, table: str, keys: pl.DataFrame, metadata: Metadata, *, after: int | None = None) -> int:
+        """The table without the rows with these keys, in one commit. Returns the new version.
+
+        Args:
+            after: the version this commit must follow at once, such as the one whose metadata it carries on.
+        """
+        with self._committing(table, f"could not delete {keys.height} rows", after) as opened:
             same = " AND ".join(f"target.{name} = source.{name}" for name in keys.columns)
-            merge = self._table(table).merge(
-                keys, same, source_alias="source", target_alias="target", commit_properties=_properties(metadata)
+            merge = opened.merge(
+                keys, same, source_alias="source", target_alias="target", commit_properties=_properties(metadata, True)
             )
             merge.when_matched_delete().execute()
-            return self.version(table)
+            return opened.version()
 
     def restore(self, table: str, version: int) -> None:
         """The rows of an earlier version as the newest ones, in one commit."""
-        with _explained(f"{self.uri(table)}: could not restore version {version}"):
-            self._table(table).restore(version)
+        with self._committing(table, f"could not restore version {version}") as opened:
+            opened.restore(version)
 
     def compact(self, table: str) -> None:
         """Small files into large ones; the rows, and the metadata of the newest commit, stay."""
-        with _explained(f"{self.uri(table)}: could not be compacted"):
-            self._table(table).optimize.compact(commit_properties=_properties(self.metadata(table)))
+        with self._committing(table, "could not be compacted") as opened:
+            carried = _properties(self.metadata(table, opened.version()), is_next=True)
+            opened.optimize.compact(commit_properties=carried)
 
     def vacuum(self, table: str, versions: set[int], *, is_dry: bool) -> int:
         """Removes the files that neither the newest version nor one of these needs. Returns their bytes.
@@ -283,13 +323,17 @@ class Warehouse:
         On an object store another writer may be at work, so files of its last day stay, committed or not.
         """
         with _explained(f"{self.uri(table)}: could not remove files"):
-            opened = self._table(table)
-            arguments = {"retention_hours": 0 if self.is_local else 24, "enforce_retention_duration": False}
-            arguments |= {"full": True, "keep_versions": sorted(versions)}
-            files = opened.vacuum(dry_run=True, **arguments)
+            vacuum = partial(
+                self._table(table).vacuum,
+                retention_hours=0 if self.is_local else 24,
+                enforce_retention_duration=False,
+                full=True,
+                keep_versions=sorted(versions),
+            )
+            files = vacuum(dry_run=True)
             freed = self._bytes(table, files)
             if files and not is_dry:
-                opened.vacuum(dry_run=False, **arguments)
+                vacuum(dry_run=False)
                 self._opened.clear()
             return freed
 
@@ -322,10 +366,33 @@ class Warehouse:
         if not self.exists(table):
             raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none")
         with _explained(f"{self.uri(table)}: could not read version {'newest' if version is None else version}"):
-            opened = _Table(self.uri(table), version=version)
+            opened = _Table(self.uri(table), version=version, storage_options=self._options)
         if version is not None:
             self._opened[table, version] = opened
         return opened
+
+    @contextmanager
+    def _committing(self, table: str, what: str, after: int | None = None) -> Iterator[DeltaTable]:
+        """The table, at its newest version or at `after`, to commit to: it moves along with each commit.
+
+        Raises WarehouseInUse when a commit that had to be the next one was not: another writer's was.
+        """
+        if not self.exists(table):
+            raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none")
+        where = f"{self.uri(table)}: {what}"
+        with _explained(where):
+            opened = _Table(self.uri(table), version=after, storage_options=self._options)
+            try:
+                yield opened
+            except CommitFailedError as error:
+                newest = self.version(table)
+                if newest == opened.version():
+                    raise
+                raise WarehouseInUse(
+                    f"{where}: expected version {opened.version()} to be the newest, but another moovitamix command "
+                    f"has committed version {newest} meanwhile. What was committed before stays, this is not; run it "
+                    "again."
+                ) from error
 
     def _actions(self, table: str, version: int | None = None) -> pl.DataFrame:
         return pl.DataFrame(self._table(table, version).get_add_actions(flatten=True))
@@ -341,8 +408,6 @@ class _Table(DeltaTable):
         file_pruning_predicate: FilePruningPredicateType | None = None,
     ) -> list[str]:
         uris = super().file_uris(partition_filters, file_pruning_predicate=file_pruning_predicate)
-        if not self.table_uri.startswith("file://"):
-            return uris
         encoded = self.table_uri.removeprefix("file://")
         folder = unquote(encoded)
         return [folder + uri.removeprefix(encoded) for uri in uris]
@@ -356,8 +421,11 @@ def _configuration(table: str) -> dict[str, str | None]:
     return {**(_SOURCE_CONFIGURATION if table.startswith("source/") else _CONFIGURATION)}
 
 
-def _properties(metadata: Metadata | None) -> CommitProperties | None:
-    return CommitProperties(custom_metadata={"moovitamix": json.dumps(metadata)}) if metadata else None
+def _properties(metadata: Metadata | None, is_next: bool = False) -> CommitProperties:
+    """What a commit carries. One that is next follows the version it was made from at once, or fails: delta-rs would
+    put an append behind what others committed meanwhile."""
+    custom = {"moovitamix": json.dumps(metadata)} if metadata else None
+    return CommitProperties(custom_metadata=custom, max_commit_retries=0 if is_next else None)
 
 
 @contextmanager

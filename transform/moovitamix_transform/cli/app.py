@@ -18,6 +18,7 @@ from moovitamix_transform.cli import (
     check,
     explain,
     forget,
+    graph,
     history,
     pipeline,
     prune,
@@ -48,6 +49,7 @@ app.command("builds", epilog=builds.BUILDS_EXAMPLE)(builds.builds)
 app.command("diff", epilog=builds.DIFF_EXAMPLE)(builds.diff)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("check", epilog=check.EXAMPLE)(check.check)
+app.command("graph", epilog=graph.EXAMPLE)(graph.graph)
 app.command("prune", epilog=prune.EXAMPLE)(prune.prune)
 app.command("forget", epilog=forget.EXAMPLE)(forget.forget)
 app.add_typer(history.app, name="history")

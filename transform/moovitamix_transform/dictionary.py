@@ -1,0 +1,90 @@
+"""The data dictionary: every table and column, in the words of the contracts."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from moovitamix_transform import sources
+from moovitamix_transform.catalog import GRAINS
+from moovitamix_transform.data_warnings import all_warnings
+from moovitamix_transform.graph import Model, fields_of, models
+from moovitamix_transform.messages import ODD_RULES
+from moovitamix_transform.streams import STREAMS
+
+_HEAD = """\
+# Data dictionary
+
+Written by `make docs` from the contracts beside the models; a test fails when it is stale. All instants are
+`datetime[us, UTC]`. A key column is never null; the columns of a key together are unique. The API's datetimes carry no
+zone and are read as UTC. It gives one instant for a whole list of tracks: `listened_at` is the record's `created_at`.
+"""
+_LAYERS = {
+    "staging": "## Staging: typed, judged, the latest good record per key",
+    "marts": "## Marts: what notebooks and the recommender read",
+}
+
+
+def markdown() -> str:
+    """The whole document."""
+    parts = [_HEAD]
+    for layer, title in _LAYERS.items():
+        parts.append(title)
+        parts.extend(_table(model) for model in models().values() if model.layer == layer)
+    parts += ["## Source tables and records of what was done", *_source_tables()]
+    parts += ["## Rules: what sends a record or line to the quarantine", _rules()]
+    parts += ["## Warnings: odd but true, counted and shown, kept", _warnings()]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _table(model: Model) -> str:
+    rows = ["| column | type | | what it is |", "|---|---|---|---|"]
+    schema = model.contract.create_empty().schema
+    for name, column in model.contract.columns().items():
+        place = "key" if column.primary_key else "" if column.nullable else "not null"
+        rows.append(f"| `{name}` | {type_name(schema[name])} | {place} | {column.description or ''} |")
+    reads = ", ".join(f"`{name}`" for name in model.reads)
+    return f"### {model.name}\n\n{model.grain} Made of {reads}.\n\n" + "\n".join(rows)
+
+
+def _source_tables() -> Iterator[str]:
+    named = dict.fromkeys(STREAMS, sources.RECORDS) | {"_lines": sources.LINES, **sources.META}
+    for name, schema in named.items():
+        columns = ", ".join(f"`{column}` {type_name(dtype)}" for column, dtype in schema.items())
+        yield f"### {sources.path(name)}\n\n{GRAINS[name]}\n\n{columns}"
+
+
+def _rules() -> str:
+    rows = ["| rule | stream | expected |", "|---|---|---|"]
+    for stream in STREAMS:
+        for field in fields_of(stream):
+            rows.append(f"| `{field.name}_unreadable` | {stream} | {field.expected}, for `{field.column}` |")
+            if field.is_required:
+                rows.append(f"| `{field.name}_null` | {stream} | a value |")
+    rows += [f"| `{rule}` | – | {expected.removeprefix('expected ')} |" for rule, expected in ODD_RULES.items()]
+    return "\n".join(rows)
+
+
+def _warnings() -> str:
+    rows = ["| warning | table | what is odd |", "|---|---|---|"]
+    return "\n".join(rows + [f"| `{each.name}` | `{each.table}` | {each.meaning} |" for each in all_warnings()])
+
+
+def type_name(dtype: pl.DataType) -> str:
+    """As the design and the docstrings write it: i64, str, list[struct{track_id i64, position i32}]."""
+    if isinstance(dtype, pl.List):
+        return f"list[{type_name(_inner(dtype))}]"
+    if isinstance(dtype, pl.Struct):
+        return "struct{" + ", ".join(f"{field.name} {type_name(_made(field.dtype))}" for field in dtype.fields) + "}"
+    if isinstance(dtype, pl.Datetime):
+        return "instant"
+    return {"Int64": "i64", "Int32": "i32", "Float64": "f64", "String": "str", "Boolean": "bool"}[str(dtype)]
+
+
+def _inner(dtype: pl.List) -> pl.DataType:
+    return _made(dtype.inner)
+
+
+def _made(dtype: object) -> pl.DataType:
+    made = dtype() if isinstance(dtype, type) else dtype
+    assert isinstance(made, pl.DataType)  # noqa: S101 - what a schema consists of
+    return made
