@@ -89,15 +89,20 @@ def new_records(warehouse: Warehouse, run_id: str, stream: str, tables: dict[str
         before: the version of stg_<stream> in the build before; None when there was none.
     """
     key = KEYS[stream]
-    good = pl.col("broken_rules").list.len() == 0
     base = warehouse.scan(f"staging/base_{stream}", tables[f"base_{stream}"])
-    mine = base.filter(good, pl.col("run_id") == run_id).select(key).unique()
-    columns = pl.struct(pl.all()).hash(seed=0).alias("columns")
-    fresh = warehouse.scan(f"staging/stg_{stream}", tables[f"stg_{stream}"]).select(*key, columns)
-    if before is not None:
-        seen = warehouse.scan(f"staging/stg_{stream}", before).select(*key, columns)
-        fresh = fresh.join(seen, on=[*key, "columns"], how="anti")
-    return int(fresh.join(mine, on=key, how="semi").select(pl.len()).collect(engine="streaming").item())
+    mine = base.filter(pl.col("run_id") == run_id, pl.col("broken_rules").list.len() == 0).select(key).unique()
+    path, version = f"staging/stg_{stream}", tables[f"stg_{stream}"]
+    if before is None:
+        fresh = warehouse.scan(path, version).join(mine, on=key, how="semi")
+    else:
+        # Only what this build wrote can be new, and only the run's keys are compared whole.
+        columns = pl.struct(pl.all()).hash(seed=0).alias("columns")
+        written, replaced = (
+            rows.join(mine, on=key, how="semi").select(*key, columns)
+            for rows in warehouse.scan_apart(path, version, before)
+        )
+        fresh = written.join(replaced, on=[*key, "columns"], how="anti")
+    return int(fresh.select(pl.len()).collect(engine="streaming").item())
 
 
 def _quarantined(warehouse: Warehouse, tables: dict[str, int], name: str) -> int:
