@@ -12,7 +12,7 @@ from moovitamix_transform import delta_log
 from moovitamix_transform.delta_log import Copy
 from moovitamix_transform.errors import WarehouseError
 
-SCRATCH = ".erasing"
+_SCRATCH = ".erasing"
 _PARQUET = b"PAR1"
 _ONE_FILE = 2**40  # bytes, more than a file has: a copy is never split
 
@@ -82,6 +82,7 @@ def erase(root: Path, table: str, trace_of: TraceOf) -> None:
     for path in _files(folder):
         if path.relative_to(folder).as_posix() not in kept:
             path.unlink()
+    _drop_scratch(root)
 
 
 def count_in(file: Path, trace_of: TraceOf) -> int:
@@ -96,10 +97,6 @@ def scan(file: Path) -> pl.LazyFrame:
     return pl.scan_parquet(file, glob=False, hive_partitioning=False)
 
 
-def drop_scratch(root: Path) -> None:
-    shutil.rmtree(root / SCRATCH, ignore_errors=True)
-
-
 def _copied(root: Path, file: Path, trace_of: TraceOf) -> Copy | None:
     """The file's other rows in a file beside it; None when there are none.
 
@@ -108,8 +105,8 @@ def _copied(root: Path, file: Path, trace_of: TraceOf) -> Copy | None:
     rows = scan(file)
     trace = trace_of(rows.collect_schema().names())
     assert trace is not None  # noqa: S101 - rows of it were counted
-    drop_scratch(root)
-    scratch = root / SCRATCH / "copy"
+    _drop_scratch(root)
+    scratch = root / _SCRATCH / "copy"
     scratch.parent.mkdir()
     _rest(rows, trace).sink_delta(scratch, mode="error", delta_write_options={"target_file_size": _ONE_FILE})
     adds = list(_adds(scratch))
@@ -118,8 +115,11 @@ def _copied(root: Path, file: Path, trace_of: TraceOf) -> Copy | None:
     (add,) = adds
     fresh = file.parent / add["path"]
     (scratch / add["path"]).replace(fresh)
-    drop_scratch(root)
     return Copy(fresh.relative_to(_table_folder(file)).as_posix(), add["size"], add["stats"])
+
+
+def _drop_scratch(root: Path) -> None:
+    shutil.rmtree(root / _SCRATCH, ignore_errors=True)
 
 
 def _rest(rows: pl.LazyFrame, trace: Trace) -> pl.LazyFrame:

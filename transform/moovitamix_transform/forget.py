@@ -95,11 +95,12 @@ def forget(warehouse: Warehouse, user_id: int, on_table: Callable[[str], None] =
         unfinished.begin(root, user_id)
         _take_out(warehouse, planned.person)
         result = build_into(warehouse, run, on_table=on_table)
-        for table in _tables(root):
-            on_table(table)
-            erasure.erase(root, table, planned.person.trace)
-        erasure.drop_scratch(root)
-        warehouse._opened.clear()  # what it has opened has other files now
+        try:
+            for table in _tables(root):
+                on_table(table)
+                erasure.erase(root, table, planned.person.trace)
+        finally:
+            warehouse._opened.clear()  # the versions it has opened have other files now
         notices = [*result.notices, *_outside_of_tables(root, planned.person)]
         _require_gone(root, planned.person)
         unfinished.end(root, user_id)
