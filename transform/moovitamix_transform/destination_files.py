@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 import polars as pl
@@ -12,6 +13,7 @@ from moovitamix_transform.destination_parquet import read_parquet
 from moovitamix_transform.destination_rows import Batch
 from moovitamix_transform.errors import FileRefused, first_line
 from moovitamix_transform.named_files import NamedFile
+from moovitamix_transform.store_objects import open_object, scan_object
 
 _OLD = "_airbyte_ab_id"
 _SHOWN = 80
@@ -38,17 +40,17 @@ def read(file: NamedFile) -> Iterator[Batch]:
 
 def _batches(file: NamedFile) -> Iterator[Batch]:
     if file.format == "parquet":
-        yield from read_parquet(pl.scan_parquet(file.path or file.url, glob=False), file.stream)
+        rows = scan_object(file.url) if file.path is None else pl.scan_parquet(file.path, glob=False)
+        yield from read_parquet(rows, file.stream)
     else:
         with _opened(file) as content:
             yield from read_lines(content, file.stream)
 
 
-def _opened(file: NamedFile) -> BinaryIO:
-    assert file.path is not None  # noqa: S101 - there are no others yet
-    if file.format == "jsonl.gz":
-        return cast(BinaryIO, gzip.open(file.path))
-    return file.path.open("rb")
+@contextmanager
+def _opened(file: NamedFile) -> Iterator[BinaryIO]:
+    with open_object(file.url) if file.path is None else file.path.open("rb") as content:
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=content)) if file.format == "jsonl.gz" else content
 
 
 def _refuse(batch: Batch) -> None:

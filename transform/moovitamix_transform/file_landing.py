@@ -12,7 +12,7 @@ from moovitamix_transform import destination_files, files_landed, origins
 from moovitamix_transform.file_read import FileRead
 from moovitamix_transform.named_files import NamedFile
 from moovitamix_transform.sources import GENERATIONS, INSTANT, path
-from moovitamix_transform.warehouse import Warehouse
+from moovitamix_transform.warehouse import Metadata, Warehouse
 
 
 @dataclass
@@ -37,12 +37,14 @@ class FileLanding:
         its end: the files before it are landed then.
         """
         streams = sorted({file.stream for file in files})
+        # Before it is looked what is landed: what another writer lands from now on is not landed again.
+        newest = {table: self._newest(table) for table in map(path, (*streams, "_lines"))}
         for stream in streams:
             origins.require(self.warehouse, stream, "files")
         landed = files_landed.by_url(self.warehouse)
         news = [file for file in files if not files_landed.is_landed(landed, file)]
         for file in news:
-            read = FileRead(self.warehouse, self.run_id, file, landed, self._ordinals)
+            read = FileRead(self.warehouse, self.run_id, file, newest, landed, self._ordinals)
             for batch in destination_files.read(file):
                 self.received[file.stream] += read.take(batch)
                 self.on_rows(self.received)
@@ -51,6 +53,10 @@ class FileLanding:
             landed[file.url] = read.finish()
         self._tell_generations(streams)
         return len(files) - len(news)
+
+    def _newest(self, table: str) -> tuple[int, Metadata]:
+        version = self.warehouse.version(table)
+        return version, self.warehouse.metadata(table, version)
 
     def _tell_generations(self, streams: Sequence[str]) -> None:
         """What _meta/files says of each generation and _meta/generations does not yet, after a run was killed too.

@@ -15,7 +15,7 @@ from moovitamix_transform.files_landed import Row
 from moovitamix_transform.landing import ENTRY_BYTES, FLUSH_BYTES
 from moovitamix_transform.named_files import NamedFile
 from moovitamix_transform.sources import INSTANT, LINES, path
-from moovitamix_transform.warehouse import Warehouse
+from moovitamix_transform.warehouse import Metadata, Warehouse
 
 
 @dataclass
@@ -26,6 +26,7 @@ class FileRead:
     whose commits can be torn apart: each has a place of its own.
 
     Args:
+        newest: each table's version, and what that says; kept up with each commit, which follows it at once or fails.
         landed: the files that are landed whole, by URL.
         ordinals: numbers the run's odd lines.
     """
@@ -33,6 +34,7 @@ class FileRead:
     warehouse: Warehouse
     run_id: str
     file: NamedFile
+    newest: dict[str, tuple[int, Metadata]]
     landed: dict[str, Row]
     ordinals: Iterator[int]
     row_count: int = 0
@@ -74,8 +76,8 @@ class FileRead:
         if rows.numbers:
             table = path(self.file.stream)
             place = {"number": rows.numbers[-1], "raw_id": rows.raw_ids[-1], "first_raw_id": self.first_raw_id}
-            newest = max(*rows.generation_ids, self.warehouse.metadata(table).get("generation_id") or 0)
-            self._append(table, self._records(rows), place, {"origin": "files", "generation_id": newest})
+            newest_id = max(*rows.generation_ids, self.newest[table][1].get("generation_id") or 0)
+            self._append(table, self._records(rows), place, {"origin": "files", "generation_id": newest_id})
 
     def finish(self) -> Row:
         """Commits the rest, and says that the file is landed. Returns what _meta/files has of it."""
@@ -106,7 +108,7 @@ class FileRead:
 
     def _unfinished(self, table: str) -> dict[str, Any]:
         """The places of the files that a run before was killed in."""
-        files: dict[str, Any] = self.warehouse.metadata(table).get("files") or {}
+        files: dict[str, Any] = self.newest[table][1].get("files") or {}
         return {url: place for url, place in files.items() if url not in self.landed}
 
     def _place(self, table: str) -> dict[str, Any]:
@@ -114,9 +116,10 @@ class FileRead:
         return place
 
     def _append(self, table: str, rows: pl.DataFrame, place: dict[str, Any], more: dict[str, Any]) -> None:
+        version, before = self.newest[table]
         files = {**self._unfinished(table), self.file.url: place}
-        metadata = {**self.warehouse.metadata(table), **more, "run_id": self.run_id, "files": files}
-        self.warehouse.append(table, rows, metadata)
+        metadata = {**before, **more, "run_id": self.run_id, "files": files}
+        self.newest[table] = self.warehouse.append(table, rows, metadata, after=version), metadata
 
     def _committed(self, batch: Batch) -> int:
         """The number of the last record that is committed. FileRefused when it is another one by now."""

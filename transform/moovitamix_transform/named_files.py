@@ -10,8 +10,12 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from moovitamix_transform.errors import NoSuchFile, UsageError
+import polars as pl
+
+from moovitamix_transform.errors import FileRefused, NoSuchFile, UsageError, first_line
+from moovitamix_transform.store_objects import matching
 from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.warehouse import object_at
 
 Format = Literal["jsonl", "jsonl.gz", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -41,7 +45,7 @@ class NamedFile:
 
     def has_changed(self) -> bool:
         """Since it was named; False on an object store, where an object is written whole."""
-        return self.path is not None and _named(self.url, self.stream) != self
+        return self.path is not None and _named(self.url, self.url, self.stream) != self
 
     @property
     def shown(self) -> str:
@@ -61,19 +65,20 @@ def find(patterns: Sequence[str], stream: str | None = None) -> list[NamedFile]:
     """
     if stream is not None and stream not in STREAMS:
         raise UsageError(f"land --stream: expected one of {', '.join(STREAMS)}, got {stream!r}")
-    found = {}
+    found: dict[str, str] = {}
     for pattern in patterns:
         urls = list(_matches(pattern))
         if not urls:
             raise NoSuchFile(f"land --from {pattern}: expected files, none matches. Nothing was landed")
-        found.update(dict.fromkeys(urls))
-    return [_named(url, stream) for url in sorted(found, key=_by_name)]
+        found.update(dict.fromkeys(urls, pattern))
+    return [_named(url, found[url], stream) for url in sorted(found, key=_by_name)]
 
 
 def _matches(pattern: str) -> Iterator[str]:
     local = _local_path(pattern)
     if local is None:
-        raise UsageError(f"land --from {pattern}: expected a path on this machine, got a URL")
+        yield from _in_store(pattern)
+        return
     if local.is_dir():
         raise UsageError(f"land --from {pattern}: expected files, got a folder; --from '{pattern}/**' names all in it")
     # A name that holds the marks of a glob is that file, if there is one.
@@ -83,13 +88,30 @@ def _matches(pattern: str) -> Iterator[str]:
             yield Path(name).resolve().as_uri()
 
 
-def _named(url: str, stream: str | None) -> NamedFile:
+def _in_store(pattern: str) -> Iterator[str]:
+    try:
+        yield from matching(pattern)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise FileRefused(
+            f"land --from {pattern}: expected to list it, got: {first_line(error)}. Nothing was landed"
+        ) from error
+
+
+def _named(url: str, pattern: str, stream: str | None) -> NamedFile:
     local = _local_path(url)
-    assert local is not None  # noqa: S101 - there are no others yet
-    status = local.stat()
-    modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
-    folders, name = local.parts[:-1], local.name
-    return NamedFile(url, _stream(url, folders, stream), _format(url, name), status.st_size, modified_at)
+    parts = urlsplit(url).path.split("/") if local is None else local.parts
+    stream, format_ = _stream(url, parts[:-1], stream), _format(url, parts[-1])
+    if local is not None:
+        status = local.stat()
+        return NamedFile(url, stream, format_, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+    try:
+        return NamedFile(url, stream, format_, object_at(url).size(), None)
+    except FileNotFoundError:
+        raise NoSuchFile(f"land --from {pattern}: expected files, none matches. Nothing was landed") from None
+    except OSError as error:
+        raise FileRefused(
+            f"land --from {pattern}: expected to read {url}, got: {first_line(error)}. Nothing was landed"
+        ) from error
 
 
 def _local_path(url: str) -> Path | None:

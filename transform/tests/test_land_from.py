@@ -21,7 +21,15 @@ from hypothesis import strategies as st
 from moovitamix_transform import destination_files, destination_lines, file_read, runs, sources
 from moovitamix_transform import run as runner
 from moovitamix_transform.connector import Source
-from moovitamix_transform.errors import FileRefused, MoovitamixError, NoSuchFile, UsageError, WrongOrigin
+from moovitamix_transform.errors import (
+    FileRefused,
+    MoovitamixError,
+    NoSuchFile,
+    UsageError,
+    WarehouseInUse,
+    WrongOrigin,
+)
+from moovitamix_transform.file_landing import FileLanding
 from moovitamix_transform.file_read import FileRead
 from moovitamix_transform.graph import models
 from moovitamix_transform.named_files import find
@@ -630,12 +638,28 @@ def test_a_file_that_was_cut_off_is_gone_on_with_once_it_is_whole(pipeline, land
     assert counts(run) == [("users", 1, 1, 0)]
 
 
+def test_of_two_writers_without_a_lock_the_later_one_loses_and_no_row_is_doubled(pipeline, land_from, tmp_path: Path):
+    path = write(tmp_path, "users", rows([{"id": 1}, {"id": 2}]))
+    land_from(write(tmp_path, "users", rows([{"id": 3}], prefix="first"), name="first"))
+    losing = FileLanding(
+        pipeline.warehouse, "later", lambda _: land_from(path)
+    )  # as on an object store, without a lock
+
+    with pytest.raises(WarehouseInUse, match=r"another moovitamix command has committed .* run it again"):
+        losing.land(find([str(path)]))
+
+    assert sorted(pipeline.texts("users")) == ['{"id":1}', '{"id":2}', '{"id":3}']
+    assert counts(land_from(path)) == []
+
+
 def begin(pipeline, path: Path) -> None:
     """A run that commits what is in the file, and comes no further."""
     (file,) = find([str(path)])
     with pipeline.warehouse.writing():
         sources.make_missing(pipeline.warehouse)
-        read = FileRead(pipeline.warehouse, "killed", file, {}, count(1))
+        tables = [sources.path(name) for name in ("users", "_lines")]
+        newest = {table: (pipeline.warehouse.version(table), pipeline.warehouse.metadata(table)) for table in tables}
+        read = FileRead(pipeline.warehouse, "killed", file, newest, {}, count(1))
         for batch in destination_files.read(file):
             read.take(batch)
         read.commit()
