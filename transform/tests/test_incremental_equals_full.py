@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from moovitamix_transform import builds, epochs, incremental, prune, runs, sources
 from moovitamix_transform.build import READ, build
-from moovitamix_transform.errors import ApiReset
+from moovitamix_transform.errors import ApiReset, NoSuchUser
+from moovitamix_transform.forget import forget
 from moovitamix_transform.graph import SOURCES, models
 from moovitamix_transform.landing import Landing
 from moovitamix_transform.streams import STREAMS
@@ -113,6 +115,13 @@ class Syncs(RuleBasedStateMachine):
             planned = prune.plan(self._warehouse, before)
             prune.take_out(self._warehouse, planned, lambda: build(self._warehouse, "by-hand").build)
             prune.reclaim(self._warehouse, builds.every(self._warehouse), is_dry=False)
+
+    @precondition(lambda self: self._is_built)
+    @rule(user_id=st.integers(1, 4))
+    def forget(self, user_id: int) -> None:
+        if Path(self._warehouse.root).exists():
+            with suppress(NoSuchUser):
+                forget(self._warehouse, user_id)
 
     @precondition(lambda self: self._is_built)
     @rule()

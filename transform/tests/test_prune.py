@@ -9,11 +9,13 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moovitamix_transform import builds, ledger, prune
+from moovitamix_transform import builds, ledger, prune, upkeep
 from moovitamix_transform.catalog import load_table
-from moovitamix_transform.errors import NoSuchBuild, WarehouseError
+from moovitamix_transform.errors import NoSuchBuild, WarehouseError, WarehouseInUse
 from moovitamix_transform.graph import models
+from moovitamix_transform.progress import RunProgress
 from polars.testing import assert_frame_equal
+from rich.console import Console
 
 Line = Callable[..., bytes]
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -216,6 +218,17 @@ def test_without_a_build_nothing_is_pruned(pipeline, days):
 
     with pytest.raises(NoSuchBuild, match="Nothing was pruned"):
         prune.plan(pipeline.warehouse, EVERYTHING)
+
+
+def test_a_prune_beside_a_writer_leaves_everything_to_it(pipeline, days):
+    days({1: "a"}, {1: "a"}, {1: "a"})
+    pipeline.build()
+    files = _files(pipeline.warehouse.root)
+
+    with pipeline.warehouse.writing(), pytest.raises(WarehouseInUse):
+        upkeep.prune(pipeline.warehouse, EVERYTHING, RunProgress(Console(quiet=True), "ERROR"), apply=True)
+
+    assert _files(pipeline.warehouse.root) == files
 
 
 CATALOGUES = st.dictionaries(st.integers(1, 3), st.sampled_from(["a", "b"]), max_size=3)
