@@ -103,7 +103,7 @@ def test_files_on_a_store_land_once_as_those_in_a_folder(
     assert first[0] == 0, first[1]
     assert "users: 4 received, 4 landed, 0 quarantined lines\n" in first[1]
     assert again[0] == 0, again[1]
-    assert "2 of the files were landed before: each is landed once\n" in again[1]
+    assert "2 files were landed before: each is landed once\n" in again[1]
     assert texts(warehouse, "users") == ['{"id":1}', '{"id":2}', '{"id":3}', '{"id":4}']
     files = Warehouse(warehouse).scan("_meta/files").sort("url").select("url", "stream", "size", "row_count").collect()
     assert files.row(0) == (f"s3://{BUCKET}/air byte/users/2026_1_1_1_0.jsonl", "users", len(line(1) + line(2)), 2)

@@ -102,7 +102,10 @@ def land(
     log_level: LogLevelOption = "INFO",
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
-    """Land Airbyte messages from stdin in the source tables; each STATE is echoed once its records are committed."""
+    """Land Airbyte messages from stdin in the source tables; each STATE is echoed once its records are committed.
+
+    With --from it lands files that an Airbyte destination wrote.
+    """
     if from_:
         _land_files(from_, stream, full_refresh, warehouse)
         return
@@ -126,7 +129,8 @@ def _land_files(names: list[str], stream: str | None, full_refresh: str | None, 
         made, landed_before = runner.land_files(Warehouse(warehouse), names, progress, stream=stream)
     summary.print_landing(made, consoles().err)
     if landed_before:
-        consoles().err.print(f"{landed_before:,} of the files were landed before: each is landed once")
+        files = "1 file was" if landed_before == 1 else f"{landed_before:,} files were"
+        consoles().err.print(f"{files} landed before: each is landed once")
 
 
 def build(
