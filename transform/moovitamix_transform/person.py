@@ -16,7 +16,8 @@ from moovitamix_transform.staging import readings
 from moovitamix_transform.staging.json_fields import decode, json_fields
 from moovitamix_transform.warehouse import Warehouse
 
-ERASED = "erased"
+_STRUCK_VALUE = '"erased"'
+_STRUCK_MESSAGE = "erased: it spoke of a user who is forgotten"
 # Where an address in a longer text begins and ends. An escape may stand before it, as in `\nada@example.org`.
 _BEFORE, _AFTER = r"(?:^|[^\w.%+-]|\\[bfnrt]|%[0-9a-fA-F]{2})", r"(?:$|[^\w.-]|\.(?:$|\W))"
 _raw_values = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -42,10 +43,10 @@ class Person:
 
         A record is known by its raw id from source to quarantine, a row of a mart by its user_id.
         """
-        if "first_raw_id" in columns:
-            return Trace(self._are_first(), {"first_raw_id": pl.lit(None), "first_value": pl.lit(f'"{ERASED}"')})
+        if "first_value" in columns:
+            return Trace(self._are_first(), {"first_raw_id": pl.lit(None), "first_value": pl.lit(_STRUCK_VALUE)})
         if "message" in columns:
-            return Trace(self._is_told_of(), {"message": pl.lit(f"{ERASED}: it spoke of a user who is forgotten")})
+            return Trace(self._is_told_of(), {"message": pl.lit(_STRUCK_MESSAGE)})
         rows = [pl.col(name).is_in(list(self.raw_ids)) for name in ("_airbyte_raw_id", "raw_id") if name in columns]
         if "user_id" in columns:
             rows.append(pl.col("user_id") == self.user_id)
@@ -63,7 +64,8 @@ class Person:
         is_like_theirs = (pl.col("stream") == "users") & pl.col("first_value").is_in(list(self.values))
         ids = [str(self.user_id), f'"{self.user_id}"']
         is_id = (pl.col("field") == "user_id") & pl.col("first_value").is_in(ids)
-        return (is_theirs | is_like_theirs | is_id).fill_null(False)
+        is_struck = pl.col("first_value") == _STRUCK_VALUE
+        return ((is_theirs | is_like_theirs | is_id) & ~is_struck).fill_null(False)
 
     def _is_told_of(self) -> pl.Expr:
         """Messages of runs: what a source said, rows that broke a contract."""
@@ -74,7 +76,7 @@ class Person:
         words = {*self.names, *(email for email in self.emails if "@" not in email)}
         if words:
             told |= message.str.contains(rf"(?:^|\W)(?:{_any_of(words)})(?:$|\W)")
-        return told.fill_null(False)
+        return (told & (message != _STRUCK_MESSAGE)).fill_null(False)
 
 
 def find(warehouse: Warehouse, user_id: int) -> Person:
