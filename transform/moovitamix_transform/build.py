@@ -196,11 +196,14 @@ class _Work:
 def _source_versions(warehouse: Warehouse, before: Build | None) -> dict[str, int]:
     """The versions to read. A commit that only carries a state, or compacts, is no news: the table then has as many
     rows as before, and nothing was taken out."""
-    newest = {name: warehouse.version(sources.path(name)) for name in READ}
+    # The last first: where a landing is under way, a generation that is seen to be complete has all its records.
+    newest = {name: warehouse.version(sources.path(name)) for name in reversed(READ)}
     known = before.tables if before else {}
     return {
-        name: known[name] if name in known and _has_no_news(warehouse, name, known[name], version) else version
-        for name, version in newest.items()
+        name: known[name]
+        if name in known and _has_no_news(warehouse, name, known[name], newest[name])
+        else newest[name]
+        for name in READ
     }
 
 

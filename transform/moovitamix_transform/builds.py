@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from moovitamix_transform.errors import NoSuchBuild, UsageError
+from moovitamix_transform.errors import NoSuchBuild, UsageError, WarehouseInUse
 from moovitamix_transform.warehouse import Warehouse
 
 TABLE = "_meta/builds"
@@ -45,10 +45,11 @@ class Build:
 AsOf = int | date | str
 
 
-def newest(warehouse: Warehouse) -> Build | None:
+def newest(warehouse: Warehouse, version: int | None = None) -> Build | None:
+    """The newest build, as the table is now or was at a version of it; None when there is none."""
     if not warehouse.exists(TABLE):
         return None
-    rows = warehouse.scan(TABLE).sort("build_id").tail(1).collect().to_dicts()
+    rows = warehouse.scan(TABLE, version).sort("build_id").tail(1).collect().to_dicts()
     return _build(rows[0]) if rows else None
 
 
@@ -90,16 +91,31 @@ def fingerprints(warehouse: Warehouse) -> dict[str, str]:
 
 
 def publish(warehouse: Warehouse, build: Build, fingerprints: dict[str, str]) -> None:
-    """One commit: every reader sees the build before, or this one whole."""
+    """One commit: every reader sees the build before, or this one whole.
+
+    Raises WarehouseInUse when another writer has published a build since this one began: each follows the one it was
+    made from.
+    """
+    if not warehouse.exists(TABLE):
+        warehouse.append(TABLE, pl.DataFrame(schema=SCHEMA))  # of two creations with rows, delta-rs keeps both rows
+    version = warehouse.version(TABLE)
+    last = newest(warehouse, version)
+    if last is not None and last.build_id >= build.build_id:
+        raise WarehouseInUse(
+            f"build {build.build_id}: expected to follow build {build.build_id - 1}, but run {last.run_id} has "
+            f"published build {last.build_id} meanwhile. This one is not published, what has landed stays; run it "
+            "again."
+        )
     tables = [{"table": table, "version": version} for table, version in build.tables.items()]
     row = {**vars(build), "tables": tables}
-    warehouse.append(TABLE, pl.DataFrame([row], schema=SCHEMA), {"fingerprints": fingerprints})
+    warehouse.append(TABLE, pl.DataFrame([row], schema=SCHEMA), {"fingerprints": fingerprints}, after=version)
 
 
 def forget(warehouse: Warehouse, build_ids: list[int]) -> None:
     """One commit after which these builds are no more; never the newest, whose fingerprints the others go by."""
     keys = pl.DataFrame({"build_id": build_ids}, schema={"build_id": pl.Int64})
-    warehouse.delete(TABLE, keys, warehouse.metadata(TABLE))
+    version = warehouse.version(TABLE)
+    warehouse.delete(TABLE, keys, warehouse.metadata(TABLE, version), after=version)
 
 
 def _build(row: dict[str, Any]) -> Build:

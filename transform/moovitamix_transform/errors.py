@@ -23,6 +23,8 @@ MoovitamixError                 exit code 1, message without traceback
 Each message says where, what was expected, what came, and what happened to the data.
 """
 
+import re
+
 
 class MoovitamixError(Exception):
     exit_code = 1
@@ -100,6 +102,12 @@ class LedgerMismatch(MoovitamixError):
     pass
 
 
+_CHAIN = re.compile(r"(?:\x1b\[[0-9]*m|\s)*↳(?:\x1b\[[0-9]*m|\s)*")
+_XML_HEAD = re.compile(r"<\?xml[^>]*>\s*")
+
+
 def first_line(error: BaseException) -> str:
-    """What a library's error says, without its details."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip().rstrip(".")
+    """What a library's error says, without its details; of delta-rs' coloured chains of reasons, each on a line of its
+    own, the whole chain."""
+    text = _CHAIN.sub(": ", _XML_HEAD.sub("", str(error)))
+    return next((line for line in text.splitlines() if line.strip()), type(error).__name__).strip().rstrip(".")

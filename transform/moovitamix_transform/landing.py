@@ -17,7 +17,7 @@ from moovitamix_transform.protocol import LogMessage, StreamStatus, Trace, Trace
 from moovitamix_transform.sources import GENERATIONS, LINES, path
 from moovitamix_transform.stream_read import StreamRead
 from moovitamix_transform.streams import STREAMS
-from moovitamix_transform.warehouse import Warehouse
+from moovitamix_transform.warehouse import Metadata, Warehouse
 
 FLUSH_BYTES = 32 * 1024 * 1024
 FLUSH_SECONDS = 5.0
@@ -63,6 +63,14 @@ class Landing:
     _buffered_bytes: int = 0
     _buffered_since: float | None = None
     _has_statuses: bool = False
+    _newest: dict[str, tuple[int, Metadata]] = field(default_factory=dict)  # each source table's version, what it says
+
+    def __post_init__(self) -> None:
+        # Before the source is asked: what others commit from now on, a state of this read knows nothing of. So each
+        # commit follows these at once, or fails.
+        for name in STREAMS:
+            version = self.warehouse.version(path(name))
+            self._newest[name] = version, self.warehouse.metadata(path(name), version)
 
     def read(self, blocks: Iterable[bytes]) -> None:
         """Lands blocks, committing by size, by time, and, when nothing comes, what a STATE waits for."""
@@ -175,7 +183,7 @@ class Landing:
         """
         if name not in self._streams:
             origins.require(self.warehouse, name, "messages")
-            last = int(self.warehouse.metadata(path(name)).get("generation_id") or 0)
+            last = int(self._newest[name][1].get("generation_id") or 0)
             is_new = last == 0 or not STREAMS[name].incremental or name in self.full_refresh
             self._streams[name] = StreamRead(last + is_new, is_new)
         return self._streams[name]
@@ -206,10 +214,12 @@ class Landing:
         self._buffered_bytes, self._buffered_since = 0, None
 
     def _commit(self, name: str, stream: StreamRead) -> None:
-        before = self.warehouse.metadata(path(name))
+        version, before = self._newest[name]
         state = bytes(stream.state.state.stream).decode() if stream.state else before.get("state")
         moved = {"run_id": self.run_id, "generation_id": stream.generation_id, "state": state, "origin": "messages"}
-        self.warehouse.append(path(name), stream.frame(self.run_id), {**before, **moved})
+        metadata = {**before, **moved}
+        version = self.warehouse.append(path(name), stream.frame(self.run_id), metadata, after=version)
+        self._newest[name] = version, metadata
         stream.committed()
 
     def _require_ends(self) -> None:

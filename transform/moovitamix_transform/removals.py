@@ -26,14 +26,16 @@ def take_out(warehouse: Warehouse, table: str, kind: Kind, records: pl.DataFrame
     Args:
         records: `_airbyte_raw_id` and `_airbyte_generation_id` of each; of a line `raw_id`, with generation 0.
     """
-    metadata = warehouse.metadata(table)
+    version = warehouse.version(table)
+    metadata = warehouse.metadata(table, version)
     counted = {int(generation): count for generation, count in metadata.get("removed", {}).get(kind, {}).items()}
     for generation, count in (
         records.group_by("_airbyte_generation_id").len().sort("_airbyte_generation_id").iter_rows()
     ):
         counted[generation] = counted.get(generation, 0) + count
     removed = {**metadata.get("removed", {}), kind: counted}
-    return warehouse.delete(table, records.drop("_airbyte_generation_id"), {**metadata, "removed": removed})
+    metadata = {**metadata, "removed": removed}
+    return warehouse.delete(table, records.drop("_airbyte_generation_id"), metadata, after=version)
 
 
 def put_back(warehouse: Warehouse, table: str, version: int) -> None:
