@@ -14,9 +14,10 @@ import duckdb
 import polars as pl
 import pytest
 from deltalake import DeltaTable
-from moovitamix_transform import builds, forget, ledger, person, removals, runs, sources, tables
+from moovitamix_transform import builds, erasure, forget, ledger, person, removals, runs, sources, tables
 from moovitamix_transform.check import check
-from moovitamix_transform.errors import NoSuchUser, UsageError, WarehouseError
+from moovitamix_transform.erasure import Trace
+from moovitamix_transform.errors import ApiReset, NoSuchUser, UsageError, WarehouseError
 from moovitamix_transform.graph import models
 from moovitamix_transform.person import Person
 from moovitamix_transform.warehouse import Warehouse
@@ -151,7 +152,7 @@ def test_no_byte_of_a_forgotten_person_is_left(before: Before, after):
         "_meta/fields",
     }, "the search does not find what is there before"
     assert {place.rpartition(": ")[2] for place in before.canaries if "checkpoint" in place} >= {"add"}
-    assert left == ["notes.txt"], "it is named and left, since it is no file of moovitamix"
+    assert left == ["notes.txt"], "expected the person in the one file that is not moovitamix's, and in no other place"
 
 
 def test_everybody_else_is_as_before_in_every_kept_build(before: Before, after):
@@ -504,6 +505,32 @@ def test_what_cannot_be_rewritten_is_told_before_anything_is_changed(small, new_
         forget.plan(pipeline.warehouse, ID)
 
     assert contents(root) == before
+
+
+def test_what_stands_in_the_way_of_a_build_is_told_before_anything_is_erased(small, new_pipeline, record: Line):
+    pipeline = copied(small, new_pipeline)
+    pipeline.land([record("users", {"id": number, **AT}) for number in (70, 71)])  # another universe of ids
+
+    with pytest.raises(ApiReset):
+        forget.forget(pipeline.warehouse, ID)
+
+    assert forget.plan(pipeline.warehouse, ID).began_at is None
+    assert pipeline.rows("dim_users")["user_id"].to_list() == [7, ID]
+
+
+def test_the_change_feed_of_versions_before_keeps_what_others_lost(pipeline):
+    warehouse, table = pipeline.warehouse, "source/t"
+    warehouse.append(table, pl.DataFrame({"user_id": [1, 2, 9]}))
+    warehouse.delete(table, pl.DataFrame({"user_id": [1, 9]}), {})
+
+    erasure.erase(Path(warehouse.root), table, lambda _: Trace(pl.col("user_id") == 9))
+
+    feed = pl.DataFrame(DeltaTable(warehouse.uri(table)).load_cdf(starting_version=0))
+    assert sorted(feed.select("_commit_version", "_change_type", "user_id").rows()) == [
+        (0, "insert", 1),
+        (0, "insert", 2),
+        (1, "delete", 1),
+    ]
 
 
 def test_on_an_object_store_nothing_is_begun():
