@@ -184,7 +184,7 @@ class _Work:
         if known == newest:
             return no_changes(rows)
         count, before = self._warehouse.count(path, newest), self._warehouse.count(path, known)
-        if count - before > incremental.LARGEST_PART * before:
+        if count - before > max(incremental.LARGEST_PART * before, incremental.HELD_ROWS):
             return None
         added = self._warehouse.added_since(path, known, newest)
         if added is None or added.height != count - before:

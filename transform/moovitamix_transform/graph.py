@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -47,7 +47,8 @@ class Model:
         is_row_local: each row depends on one input row alone, so that new input rows only add rows.
         local_by: the rows with one value of these columns depend only on the inputs' rows with that value; empty when
             a row may depend on all of them.
-        lookups: inputs that only lend columns to rows of the others; their own news touches nothing.
+        lookups: inputs that only lend columns to rows of the others; their own news touches nothing. By name, the
+            input's column and the column of the others that is looked up in it.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Model:
     fingerprint: str
     is_row_local: bool = False
     local_by: tuple[str, ...] = ()
-    lookups: tuple[str, ...] = ()
+    lookups: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -115,7 +116,7 @@ def _model(layer: str, name: str) -> Model:
         fingerprint=_fingerprint(module),
         is_row_local=getattr(module, "IS_ROW_LOCAL", False),
         local_by=getattr(module, "LOCAL_BY", ()),
-        lookups=getattr(module, "LOOKUPS", ()),
+        lookups=getattr(module, "LOOKUPS", {}),
     )
 
 

@@ -15,6 +15,11 @@ from moovitamix_transform.warehouse import Warehouse
 
 # Above this part of the table's rows a whole new version is cheaper than the replaced rows.
 LARGEST_PART = 0.2
+# Above this part of the table's rows the removed ones lie in nearly every file: one pass of Polars over the table costs
+# half of a MERGE (1.4 CPU seconds against 2.5 for 5.7 M rows).
+MERGED_PART = 0.001
+# So many new rows of a source table are held in memory at least, however small it was before.
+HELD_ROWS = 200_000
 # Up to so many rows the difference between two whole versions is looked for, so that tables below can stay incremental.
 COMPARED_ROWS = 3_000_000
 
@@ -84,9 +89,8 @@ def replace(warehouse: Warehouse, model: Model, inputs: dict[str, Input], known:
     if touched is None or touched.height > LARGEST_PART * max(warehouse.count(model.path, known), 1):
         return None
     key = list(model.contract.primary_key())
-    cut = {name: _cut(read.rows, touched) for name, read in inputs.items()}
-    fresh = model.frame(cut).collect(engine="streaming")
-    stale = _cut(warehouse.scan(model.path, known), touched).collect(engine="streaming")
+    fresh = model.frame(_cut_inputs(model, inputs, touched)).collect(engine="streaming")
+    stale = _rows_with(warehouse.scan(model.path, known), touched).collect(engine="streaming")
     return _write(warehouse, model, difference(stale.lazy(), fresh.lazy(), key), known)
 
 
@@ -133,17 +137,53 @@ def _values(model: Model, inputs: dict[str, Input], read: Input) -> pl.DataFrame
     raise TypeError(f"{model.name}: expected an input with the columns {model.local_by} to find what it touches")
 
 
-def _cut(rows: pl.LazyFrame, touched: pl.DataFrame) -> pl.LazyFrame:
-    """The rows with a touched value; all rows of an input that lacks the columns."""
-    if not set(touched.columns) <= set(rows.collect_schema().names()):
-        return rows
-    return rows.join(touched.lazy(), on=touched.columns, how="semi")
+def _cut_inputs(model: Model, inputs: dict[str, Input], touched: pl.DataFrame) -> dict[str, pl.LazyFrame]:
+    """The inputs' rows with a touched value, and of a lookup the rows that those look up."""
+    cut = {name: _cut(read, touched).lazy() for name, read in inputs.items() if name not in model.lookups}
+    for name, (theirs, ours) in model.lookups.items():
+        asking = [rows.select(pl.col(ours).alias(theirs)) for rows in cut.values() if ours in rows.collect_schema()]
+        cut[name] = _cut(inputs[name], pl.concat(asking).unique().collect()).lazy()
+    return cut
+
+
+def _cut(read: Input, values: pl.DataFrame) -> pl.LazyFrame | pl.DataFrame:
+    """The rows with one of these values; all rows of an input that lacks the columns.
+
+    A day's new values are mostly in its new rows alone, which are at hand. Older rows are looked for among the columns
+    by themselves: that costs a tenth of what it costs to read lists and texts.
+    """
+    columns = values.columns
+    schema = read.rows.collect_schema()
+    if not set(columns) <= set(schema):
+        return read.rows
+    if read.changes is None:
+        return _rows_with(read.rows, values).collect(engine="streaming")
+    new = read.changes.added.select(schema.names()).join(values, on=columns, how="semi")
+    there = read.rows.select(columns).join(values.lazy(), on=columns, how="semi").group_by(columns).len()
+    counts = there.collect(engine="streaming")
+    older = counts.join(new.group_by(columns).len(), on=[*columns, "len"], how="anti").select(columns)
+    both = [_whole(read.rows, older).collect(engine="streaming"), new.join(older, on=columns, how="anti")]
+    return pl.concat(both)
+
+
+def _rows_with(rows: pl.LazyFrame, values: pl.DataFrame) -> pl.LazyFrame:
+    """The rows with one of these values, read whole only where there are some."""
+    found = rows.select(values.columns).join(values.lazy(), on=values.columns, how="semi").unique()
+    return _whole(rows, found.collect(engine="streaming"))
+
+
+def _whole(rows: pl.LazyFrame, values: pl.DataFrame) -> pl.LazyFrame:
+    if values.is_empty():
+        return pl.LazyFrame(schema=rows.collect_schema())
+    return rows.join(values.lazy(), on=values.columns, how="semi")
 
 
 def _write(warehouse: Warehouse, model: Model, changes: Changes, known: int) -> Step:
     if changes.is_empty:
         return Step(known, changes)
     require(model.name, changes.added.lazy(), model.contract)
-    key = list(model.contract.primary_key())
-    version = warehouse.replace(model.path, known, changes.removed.select(key), changes.added)
-    return Step(version, changes)
+    removed = changes.removed.select(model.contract.primary_key())
+    if removed.height > MERGED_PART * warehouse.count(model.path, known):
+        kept = warehouse.scan(model.path, known).join(removed.lazy(), on=removed.columns, how="anti")
+        return Step(warehouse.overwrite(model.path, pl.concat([kept, changes.added.lazy()])), changes)
+    return Step(warehouse.replace(model.path, known, removed, changes.added), changes)

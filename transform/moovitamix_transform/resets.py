@@ -6,11 +6,14 @@ import polars as pl
 
 from moovitamix_transform import sources
 from moovitamix_transform.errors import ApiReset
-from moovitamix_transform.graph import models
 from moovitamix_transform.ledger import KEYS
+from moovitamix_transform.staging import base_tracks, base_users
+from moovitamix_transform.staging.fields import read_fields
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
+
+FIELDS = {"tracks": base_tracks.FIELDS, "users": base_users.FIELDS}
 
 
 @dataclass(frozen=True)
@@ -90,5 +93,5 @@ def _last_with_ids(
 def _ids(warehouse: Warehouse, stream: str, tables: dict[str, int], generation: int) -> pl.DataFrame:
     """The distinct readable keys of its records, those of quarantined ones included."""
     rows = warehouse.scan(sources.path(stream), tables[stream]).filter(pl.col("_airbyte_generation_id") == generation)
-    read = models()[f"base_{stream}"].frame({stream: rows})
-    return read.select(KEYS[stream]).drop_nulls().unique().collect(engine="streaming")
+    key = tuple(field for field in FIELDS[stream] if field.column in KEYS[stream])
+    return read_fields(rows, key).select(KEYS[stream]).drop_nulls().unique().collect(engine="streaming")

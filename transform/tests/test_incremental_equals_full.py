@@ -189,11 +189,11 @@ def _line(stream: str, data: dict[str, object], emitted_at: int) -> bytes:
 
 @pytest.fixture(autouse=True, scope="module")
 def _always_incremental():
-    """Small tables too take the incremental way, which is for large ones."""
-    before = incremental.LARGEST_PART
-    incremental.LARGEST_PART = 1e9
+    """Small tables too take the incremental way, which is for large ones, and both ways of taking rows out."""
+    before = incremental.LARGEST_PART, incremental.MERGED_PART
+    incremental.LARGEST_PART, incremental.MERGED_PART = 1e9, 0.3
     yield
-    incremental.LARGEST_PART = before
+    incremental.LARGEST_PART, incremental.MERGED_PART = before
 
 
 @pytest.mark.timeout(600)

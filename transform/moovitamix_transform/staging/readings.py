@@ -111,5 +111,8 @@ def _plays(tokens: pl.Series) -> pl.Series:
 def _elements(arrays: pl.Series) -> pl.Series:
     """The token of each element of JSON arrays."""
     decoder = msgspec.json.Decoder(list[msgspec.Raw])
-    elements = [None if array is None else [as_token(raw) for raw in decode(decoder.decode, array)] for array in arrays]
+    elements = [
+        None if array is None else [as_token(str(raw, "utf-8")) for raw in decode(decoder.decode, array)]
+        for array in arrays
+    ]
     return pl.Series(arrays.name, elements, pl.List(pl.String))

@@ -9,7 +9,7 @@ from moovitamix_transform import contracts
 from moovitamix_transform.staging.latest import latest
 
 LOCAL_BY = ("user_id", "listened_at")
-LOOKUPS = ("listen_history",)
+LOOKUPS = {"listen_history": ("_airbyte_raw_id", "raw_id")}
 
 
 class StgListenHistory(contracts.Contract):

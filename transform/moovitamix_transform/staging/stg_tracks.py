@@ -9,7 +9,7 @@ from moovitamix_transform import contracts
 from moovitamix_transform.staging.latest import latest
 
 LOCAL_BY = ("track_id",)
-LOOKUPS = ("tracks",)
+LOOKUPS = {"tracks": ("_airbyte_raw_id", "raw_id")}
 
 
 class StgTracks(contracts.Contract):
