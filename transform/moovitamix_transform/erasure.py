@@ -36,6 +36,12 @@ class Found:
     files: int
 
 
+def others(root: Path) -> list[Path]:
+    """The files in a warehouse's folder that are no table's."""
+    files = (path for path in root.rglob("*") if path.is_file() and ".parquet" not in path.name)
+    return sorted(path for path in files if delta_log.FOLDER not in path.relative_to(root).parts)
+
+
 def tables(root: Path) -> list[str]:
     """Every Delta table below a folder, by its path in it, those that no build reads any more included."""
     logs = sorted(root.glob(f"[!.]*/*/{delta_log.FOLDER}"))
@@ -67,7 +73,7 @@ def count(folder: Path, trace_of: TraceOf) -> Found:
 
 
 def erase(root: Path, table: str, trace_of: TraceOf) -> None:
-    """The table's versions without the traced rows; files that no version names go, whatever they hold.
+    """The table's versions without the traced rows; data files that no version names go, whatever they hold.
 
     The caller holds the warehouse's lock: what no version names was left by a killed command. Killed itself at any
     moment, it leaves versions that can be read, and does the rest when it is called again.
@@ -139,9 +145,9 @@ def _adds(folder: Path) -> Iterator[delta_log.Action]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All that lies in a table's folder beside its log."""
+    """The data files there are, and what a killed writer left of one, such as `….parquet#1`."""
     log = folder / delta_log.FOLDER
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_relative_to(log))
+    return sorted(path for path in folder.rglob("*.parquet*") if path.is_file() and not path.is_relative_to(log))
 
 
 def _table_folder(file: Path) -> Path:

@@ -71,13 +71,13 @@ def plan(warehouse: Warehouse, user_id: int) -> Plan:
         )
     warehouse.open()
     root = Path(warehouse.root)
+    if not -(2**63) <= user_id < 2**63:
+        raise _unknown(warehouse, user_id)
     who = person.find(warehouse, user_id)
     found = [traces for table in _tables(root) if (traces := _traces(warehouse, table, who)).copies]
     began_at = unfinished.began_at(root, user_id)
     if began_at is None and not any(each.table not in _META for each in found):
-        raise NoSuchUser(
-            f"{warehouse.root}: expected a user with the id {user_id}, no record is of one. Nothing was changed."
-        )
+        raise _unknown(warehouse, user_id)
     return Plan(who, found, began_at, unfinished.others(root, user_id))
 
 
@@ -105,6 +105,12 @@ def forget(warehouse: Warehouse, user_id: int, on_table: Callable[[str], None] =
         _require_gone(root, planned.person)
         unfinished.end(root, user_id)
         return Forgotten(result.build.build_id, planned.tables, notices)
+
+
+def _unknown(warehouse: Warehouse, user_id: int) -> NoSuchUser:
+    return NoSuchUser(
+        f"{warehouse.root}: expected a user with the id {user_id}, no record is of one. Nothing was changed."
+    )
 
 
 _META = ("runs", "fields")
@@ -147,9 +153,8 @@ def _outside_of_tables(root: Path, who: Person) -> Iterator[str]:
     if report.exists():
         report.unlink()
         yield f"{report} was made of the tables as they were, and is removed; `moovitamix report` makes it anew"
-    tables = [root / table for table in erasure.tables(root)]
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        if not any(path.is_relative_to(table) for table in tables) and _mentions(path, who):
+    for path in erasure.others(root):
+        if _mentions(path, who):
             yield f"{path}: no file of moovitamix, so it stays, with an e-mail address of the user in it"
 
 

@@ -93,6 +93,7 @@ def lived_in(new_pipeline, record: Line, state: Line, status: Line):
         log.write("\n" + json.dumps({"commitInfo": by_hand}))
     (root / "report.html").write_text(f"<p>{EMAIL}")
     (root / "notes.txt").write_text(f"write to {EMAIL}")
+    (root / "marts/dim_users/of-somebody.txt").write_text("a file of somebody else's")
     return pipeline
 
 
@@ -163,6 +164,9 @@ def test_everybody_else_is_as_before_in_every_kept_build(before: Before, after):
     assert len(before.others) > 3 * len(models())
     different = [key for key, expected in before.others.items() if rows[key] != expected]
     assert different == [], "(build, table) whose rows are not those of before without the person's"
+    newest, judged_before, *_ = builds.every(pipeline.warehouse)
+    names = [name for name in models() if name != "track_popularity"]  # it counts listens, the person's among them
+    assert [name for name in names if rows[newest.build_id, name] != rows[judged_before.build_id, name]] == []
 
 
 def test_the_next_build_is_without_them_and_the_ledger_counts_them(before: Before, after):
@@ -227,6 +231,7 @@ def test_a_report_goes_and_files_of_others_are_named(after):
         f"{root}/notes.txt: no file of moovitamix, so it stays, with an e-mail address of the user in it",
     ]
     assert not (root / "report.html").exists()
+    assert (root / "marts/dim_users/of-somebody.txt").exists()
 
 
 def test_files_without_the_person_are_not_touched(before: Before, after):
