@@ -14,7 +14,8 @@ from urllib.request import url2pathname
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake._internal import DeltaFileSystemHandler, ObjectInputFile
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.table import FilePruningPredicateType, FilterType
 from filelock import FileLock, Timeout
 
@@ -36,8 +37,8 @@ _UNFIT = frozenset("%[]")
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
-# How long a store that does not answer is asked again: by default delta-rs takes three minutes. Polars reads them too, with
-# names of its own for two of them.
+# How long a store that does not answer is asked again: by default delta-rs takes three minutes. Polars reads them too,
+# two of them under other names.
 _STORE_OPTIONS = {"connect_timeout": "5s", "timeout": "30s", "max_retries": "4", "retry_timeout": "15s"}
 _POLARS_STORE_OPTIONS = {"max_retries": 4, "retry_timeout_ms": 15_000}
 # What is new in a source table is read from its change data feed.
@@ -73,6 +74,10 @@ class Warehouse:
     @property
     def _options(self) -> dict[str, str] | None:
         return None if self.is_local else {**_STORE_OPTIONS}
+
+    @property
+    def _polars_options(self) -> dict[str, Any] | None:
+        return None if self.is_local else {**_STORE_OPTIONS, **_POLARS_STORE_OPTIONS}
 
     def uri(self, table: str) -> str:
         return f"{self.root}/{table}"
@@ -169,17 +174,16 @@ class Warehouse:
         return self._table(table).version()
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
-        options = None if self.is_local else {**_POLARS_STORE_OPTIONS}
-        return pl.scan_delta(self._table(table, version), storage_options=options)
+        return pl.scan_delta(self._table(table, version), storage_options=self._polars_options)
 
     def scan_apart(self, table: str, version: int, other: int) -> tuple[pl.LazyFrame, pl.LazyFrame]:
         """The rows of two versions of a table without the files that both have, where that can be told."""
         tables = self._table(table, version), self._table(table, other)
-        if not self.is_local or any(each.metadata().partition_columns for each in tables):
+        if any(each.metadata().partition_columns for each in tables):
             return self.scan(table, version), self.scan(table, other)
         one, two = (each.file_uris() for each in tables)
         schemas = [pl.scan_delta(each).collect_schema() for each in tables]
-        return _files(set(one) - set(two), schemas[0]), _files(set(two) - set(one), schemas[1])
+        return self._files(set(one) - set(two), schemas[0]), self._files(set(two) - set(one), schemas[1])
 
     def count(self, table: str, version: int | None = None) -> int:
         """Rows, from the Delta log alone: the figure the tables' readers are held against."""
@@ -272,7 +276,7 @@ class Warehouse:
                 merge.when_matched_delete().execute()
             if added.height:
                 write_deltalake(opened, added, mode="append", commit_properties=_properties(None, is_next=True))
-            return opened.version()
+            return self._kept(table, opened)
 
     def overwrite(self, table: str, rows: pl.LazyFrame, metadata: Metadata | None = None) -> int:
         """One commit that replaces every row, streamed. Returns the version; earlier ones stay readable."""
@@ -290,7 +294,7 @@ class Warehouse:
         with self._committing(table, what) as opened:
             options["commit_properties"] = _properties(metadata, is_next=True)
             rows.sink_delta(opened, mode="overwrite", delta_write_options=options)
-            return opened.version()
+            return self._kept(table, opened)
 
     def delete(self, table: str, keys: pl.DataFrame, metadata: Metadata, *, after: int | None = None) -> int:
         """The table without the rows with these keys, in one commit. Returns the new version.
@@ -363,13 +367,28 @@ class Warehouse:
     def _table(self, table: str, version: int | None = None) -> DeltaTable:
         if version is not None and (table, version) in self._opened:
             return self._opened[table, version]
-        if not self.exists(table):
-            raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none")
         with _explained(f"{self.uri(table)}: could not read version {'newest' if version is None else version}"):
-            opened = _Table(self.uri(table), version=version, storage_options=self._options)
+            opened = self._open(table, version)
         if version is not None:
             self._opened[table, version] = opened
         return opened
+
+    def _files(self, uris: set[str], schema: pl.Schema) -> pl.LazyFrame:
+        if not uris:
+            return pl.LazyFrame(schema=schema)
+        options = self._polars_options
+        return pl.scan_parquet(sorted(uris), schema=schema, storage_options=options, credential_provider=None)
+
+    def _open(self, table: str, version: int | None) -> DeltaTable:
+        try:
+            return _Table(self.uri(table), version=version, storage_options=self._options)
+        except TableNotFoundError:
+            raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none") from None
+
+    def _kept(self, table: str, opened: DeltaTable) -> int:
+        """A version of our own making serves those who read it next, unopened: on a store each opening is a wait."""
+        self._opened[table, opened.version()] = opened
+        return opened.version()
 
     @contextmanager
     def _committing(self, table: str, what: str, after: int | None = None) -> Iterator[DeltaTable]:
@@ -377,11 +396,9 @@ class Warehouse:
 
         Raises WarehouseInUse when a commit that had to be the next one was not: another writer's was.
         """
-        if not self.exists(table):
-            raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none")
         where = f"{self.uri(table)}: {what}"
         with _explained(where):
-            opened = _Table(self.uri(table), version=after, storage_options=self._options)
+            opened = self._open(table, after)
             try:
                 yield opened
             except CommitFailedError as error:
@@ -413,10 +430,6 @@ class _Table(DeltaTable):
         return [folder + uri.removeprefix(encoded) for uri in uris]
 
 
-def _files(uris: set[str], schema: pl.Schema) -> pl.LazyFrame:
-    return pl.scan_parquet(sorted(uris), schema=schema) if uris else pl.LazyFrame(schema=schema)
-
-
 def _configuration(table: str) -> dict[str, str | None]:
     return {**(_SOURCE_CONFIGURATION if table.startswith("source/") else _CONFIGURATION)}
 
@@ -426,6 +439,12 @@ def _properties(metadata: Metadata | None, is_next: bool = False) -> CommitPrope
     put an append behind what others committed meanwhile."""
     custom = {"moovitamix": json.dumps(metadata)} if metadata else None
     return CommitProperties(custom_metadata=custom, max_commit_retries=0 if is_next else None)
+
+
+def object_at(url: str) -> ObjectInputFile:
+    """An object of any store, to be read: with its bytes, of which there are `size()`. Raises OSError."""
+    folder, _, name = url.rpartition("/")
+    return DeltaFileSystemHandler(folder, {**_STORE_OPTIONS}).open_input_file(name)
 
 
 @contextmanager
