@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from moovitamix_transform.destination_rows import META, Batch, Row, fields_of, joined
+from moovitamix_transform.destination_rows import META, Batch, Row, fields_of, has_changes, joined
 from moovitamix_transform.messages import OddLine
 
 BLOCK_BYTES = 1024 * 1024
@@ -19,6 +19,7 @@ class _Envelope(msgspec.Struct, gc=False, rename=lambda name: META + name):
     raw_id: str
     extracted_at: int | str
     generation_id: int | str
+    meta: msgspec.Raw = msgspec.Raw(b"{}")
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -42,7 +43,8 @@ def read_line(line: bytes, stream: str) -> Row | OddLine:
         text = line.decode()  # msgspec does not look into raw text
         envelope = _envelope.decode(line)
         data = _flattened(line) if isinstance(envelope.data, msgspec.UnsetType) else _raw(bytes(envelope.data))
-        row = Row(envelope.raw_id, _microseconds(envelope.extracted_at), _integer(envelope.generation_id), data)
+        at, generation_id = _microseconds(envelope.extracted_at), _integer(envelope.generation_id)
+        row = Row(envelope.raw_id, at, generation_id, data, has_changes(bytes(envelope.meta)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
         return _odd(line, stream)
     return row if row.is_sound else OddLine("not_a_message", text, stream)

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import msgspec
 import polars as pl
 
-from moovitamix_transform.destination_rows import DATA, META, Batch, Row, fields_of, joined
+from moovitamix_transform.destination_rows import DATA, META, Batch, Row, fields_of, has_changes, joined
 from moovitamix_transform.errors import FileRefused
-from moovitamix_transform.messages import OddLine
+from moovitamix_transform.messages import EMITTED_AT_RANGE, OddLine
 
 BATCH_ROWS = 20_000
 _RAW_ID, _EXTRACTED_AT, _GENERATION_ID = "_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_generation_id"
+_META = "_airbyte_meta"
+_MICROSECONDS = {"ms": (1000, 1), "us": (1, 1), "ns": (1, 1000)}  # of a unit, as a fraction
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -28,24 +30,29 @@ def _require_columns(columns: pl.Schema) -> None:
         _RAW_ID: columns.get(_RAW_ID) == pl.String,
         _EXTRACTED_AT: isinstance(columns.get(_EXTRACTED_AT), pl.Datetime | pl.Int64),
         _GENERATION_ID: columns.get(_GENERATION_ID, pl.Null()).is_integer(),
+        DATA: isinstance(columns.get(DATA, pl.String()), pl.String | pl.Struct),
     }
     if not all(is_there.values()):
+        got = ", ".join(f"{name} {dtype}" for name, dtype in columns.items()) or "none"
         raise FileRefused(
-            f"expected the columns {_RAW_ID} (text), {_EXTRACTED_AT} (an instant) and {_GENERATION_ID} (an integer), "
-            f"got {', '.join(f'{name} {dtype}' for name, dtype in columns.items()) or 'none'}"
+            f"expected the columns {_RAW_ID} (text), {_EXTRACTED_AT} (an instant), {_GENERATION_ID} (an integer) and, "
+            f"unless it is flattened, {DATA} (a text or a record), got {got}"
         )
 
 
 def _batch(frame: pl.DataFrame, first: int, stream: str) -> Batch:
     batch = Batch()
-    extracted_at = frame.select(_microseconds(frame.schema[_EXTRACTED_AT])).to_series()
-    columns = (frame[_RAW_ID], extracted_at, frame[_GENERATION_ID], _texts(frame))
-    for at, (raw_id, instant, generation_id, data) in enumerate(zip(*columns, strict=True)):
-        row = (
-            None
-            if data is None or None in (raw_id, instant, generation_id)
-            else Row(raw_id, instant, generation_id, data)
-        )
+    columns = (
+        frame[_RAW_ID],
+        _microseconds(frame[_EXTRACTED_AT]),
+        frame[_GENERATION_ID],
+        _texts(frame),
+        _changes(frame),
+    )
+    for at, (raw_id, instant, generation_id, data, is_changed) in enumerate(zip(*columns, strict=True)):
+        row = None
+        if raw_id is not None and instant is not None and generation_id is not None and data is not None:
+            row = Row(raw_id, instant, generation_id, data, bool(is_changed))
         if row is not None and row.is_sound:
             batch.take(first + at, row)
         else:
@@ -53,10 +60,20 @@ def _batch(frame: pl.DataFrame, first: int, stream: str) -> Batch:
     return batch
 
 
-def _microseconds(dtype: pl.DataType) -> pl.Expr:
-    """Since 1970; a number is milliseconds."""
-    at = pl.col(_EXTRACTED_AT)
-    return at.dt.epoch("us") if isinstance(dtype, pl.Datetime) else at * 1000
+def _microseconds(instants: pl.Series) -> list[int | None]:
+    """Since 1970; a number is milliseconds. Not by Polars, whose product may wrap around."""
+    factor, divisor = _MICROSECONDS[instants.dtype.time_unit if isinstance(instants.dtype, pl.Datetime) else "ms"]
+    return [None if number is None else number * factor // divisor for number in instants.to_physical().to_list()]
+
+
+def _changes(frame: pl.DataFrame) -> list[bool | None]:
+    """Whether Airbyte changed the record before it wrote it."""
+    kind = frame.schema.get(_META)
+    if isinstance(kind, pl.Struct) and isinstance(dict(kind).get("changes"), pl.List):
+        return frame.select(pl.col(_META).struct.field("changes").list.len() > 0).to_series().to_list()
+    if kind == pl.String:
+        return [has_changes((text or "").encode()) for text in frame[_META]]
+    return [None] * frame.height
 
 
 def _texts(frame: pl.DataFrame) -> list[bytes | None]:
@@ -89,17 +106,24 @@ def _flattened(records: pl.DataFrame) -> list[bytes | None]:
 
 
 def _iso(name: str, dtype: pl.DataType) -> pl.Expr:
-    """An instant as the API writes it: without a zone, without a fraction where it is zero. Others as they are."""
+    """An instant as the API writes it: without a zone, without a fraction where it is zero; one that no calendar has as
+    its number. Other columns as they are."""
     column = pl.col(name)
     if not isinstance(dtype, pl.Datetime):
         return column
-    at = (
-        column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else column
-    ).dt.cast_time_unit("us")
+    number = column.to_physical()
+    factor, divisor = _MICROSECONDS[dtype.time_unit]
+    earliest, latest = (each * 1000 * divisor // factor for each in EMITTED_AT_RANGE)
+    known = pl.when(number.is_between(earliest, latest)).then(column)
+    at = (known.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else known).dt.cast_time_unit(
+        "us"
+    )
     whole, exact = at.dt.to_string("%Y-%m-%dT%H:%M:%S"), at.dt.to_string("%Y-%m-%dT%H:%M:%S.%6f")
-    return pl.when(at.dt.microsecond() == 0).then(whole).otherwise(exact).alias(name)
+    text = pl.when(at.dt.microsecond() == 0).then(whole).otherwise(exact)
+    return text.fill_null(number.cast(pl.String)).alias(name)
 
 
 def _encoded(row: pl.DataFrame) -> bytes:
     """A whole row that is no record, as one JSON object."""
-    return _encoder.encode(row.row(0, named=True))
+    readable = row.select(_iso(name, dtype) for name, dtype in row.schema.items())
+    return _encoder.encode(readable.row(0, named=True))

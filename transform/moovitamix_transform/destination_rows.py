@@ -11,17 +11,29 @@ from moovitamix_transform.messages import EMITTED_AT_RANGE, OddLine
 META = "_airbyte_"
 DATA = "_airbyte_data"
 _LARGEST = 2**63 - 1
+
+
+class _Meta(msgspec.Struct):
+    changes: list[msgspec.Raw] | None = None
+
+
+_meta: msgspec.json.Decoder[_Meta] = msgspec.json.Decoder(_Meta)
 _object: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True)
 class Row:
-    """`extracted_at` is in microseconds since 1970, `data` the record's JSON text."""
+    """Attributes:
+    extracted_at: microseconds since 1970.
+    data: the record's JSON text.
+    is_changed: Airbyte nulled or cut a value of it before it was written.
+    """
 
     raw_id: str
     extracted_at: int
     generation_id: int
     data: bytes
+    is_changed: bool = False
 
     @property
     def is_sound(self) -> bool:
@@ -43,6 +55,7 @@ class Batch:
     generation_ids: list[int] = field(default_factory=list)
     data: list[bytes] = field(default_factory=list)
     odd: list[tuple[int, OddLine]] = field(default_factory=list)
+    changed_count: int = 0
 
     def take(self, number: int, row: Row | OddLine) -> None:
         if isinstance(row, OddLine):
@@ -53,6 +66,7 @@ class Batch:
         self.extracted_at.append(row.extracted_at)
         self.generation_ids.append(row.generation_id)
         self.data.append(row.data)
+        self.changed_count += row.is_changed
 
     def __len__(self) -> int:
         return len(self.numbers) + len(self.odd)
@@ -81,6 +95,17 @@ class Batch:
 def fields_of(text: bytes | str) -> dict[str, msgspec.Raw]:
     """A JSON object's fields in their order. Raises MsgspecError when the text is none."""
     return _object.decode(text)
+
+
+def has_changes(meta: bytes) -> bool:
+    """Of an `_airbyte_meta`, an object or a text of one; one that says nothing we know of tells no change."""
+    if meta.find(b'"changes":[]') > 0:
+        return False
+    try:
+        text = msgspec.json.decode(meta, type=str).encode() if meta[:1] == b'"' else meta
+        return bool(_meta.decode(text).changes)
+    except msgspec.MsgspecError:
+        return False
 
 
 def joined(fields: Iterable[tuple[str, bytes]]) -> bytes:

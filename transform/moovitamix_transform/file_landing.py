@@ -21,16 +21,22 @@ class FileLanding:
 
     Args:
         on_rows: is told the rows received so far, by stream.
+    Attributes:
+        received: rows of this run, by stream.
+        landed_before: files that were named, but landed by a run before.
+        changed: records of the files a value of which Airbyte changed before it wrote them, by stream.
     """
 
     warehouse: Warehouse
     run_id: str
     on_rows: Callable[[Counter[str | None]], None]
     received: Counter[str | None] = field(default_factory=Counter)
+    landed_before: int = 0
+    changed: Counter[str] = field(default_factory=Counter)
     _ordinals: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def land(self, files: Sequence[NamedFile]) -> int:
-        """Lands those that are new. Returns how many were landed before.
+    def land(self, files: Sequence[NamedFile]) -> None:
+        """Lands those that are new.
 
         Raises, before anything is written, WrongOrigin for a stream that is fed by messages, and FileRefused for a file
         that has changed since it was landed; later FileRefused for one that is none of Airbyte's, or cannot be read to
@@ -43,6 +49,7 @@ class FileLanding:
             origins.require(self.warehouse, stream, "files")
         landed = files_landed.by_url(self.warehouse)
         news = [file for file in files if not files_landed.is_landed(landed, file)]
+        self.landed_before = len(files) - len(news)
         for file in news:
             read = FileRead(self.warehouse, self.run_id, file, newest, landed, self._ordinals)
             for batch in destination_files.read(file):
@@ -51,8 +58,8 @@ class FileLanding:
                 if read.is_due:
                     read.commit()
             landed[file.url] = read.finish()
+            self.changed[file.stream] += read.changed_count
         self._tell_generations(streams)
-        return len(files) - len(news)
 
     def _newest(self, table: str) -> tuple[int, Metadata]:
         version = self.warehouse.version(table)

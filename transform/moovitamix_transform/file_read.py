@@ -39,6 +39,7 @@ class FileRead:
     ordinals: Iterator[int]
     row_count: int = 0
     line_count: int = 0
+    changed_count: int = 0
     first_raw_id: str | None = None
     _generation_ids: set[int] = field(default_factory=set)
     _rows: Batch = field(default_factory=Batch)
@@ -57,6 +58,7 @@ class FileRead:
         """Buffers what is not committed yet. Returns how many rows that is."""
         self.row_count += len(batch.numbers)
         self.line_count += len(batch.odd)
+        self.changed_count += batch.changed_count
         self._generation_ids.update(batch.generation_ids)
         if self.first_raw_id is None and batch.raw_ids:
             self.first_raw_id = batch.raw_ids[0]
@@ -98,6 +100,7 @@ class FileRead:
             "sha256": sha256,
             "row_count": self.row_count,
             "line_count": self.line_count,
+            "changed_count": self.changed_count,
             "generation_ids": sorted(self._generation_ids),
             "first_raw_id": self.first_raw_id,
             "run_id": self.run_id,

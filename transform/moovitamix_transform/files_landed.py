@@ -21,6 +21,7 @@ SCHEMA = pl.Schema(
         "sha256": pl.String(),
         "row_count": pl.Int64(),
         "line_count": pl.Int64(),  # those that are no record, in source/_lines
+        "changed_count": pl.Int64(),  # records a value of which Airbyte nulled or cut before it wrote them
         "generation_ids": pl.List(pl.Int64),  # of its records
         "first_raw_id": pl.String(),  # which tells a copy under another name
         "run_id": pl.String(),

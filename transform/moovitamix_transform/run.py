@@ -77,22 +77,20 @@ def land(
 
 def land_files(
     warehouse: Warehouse, names: Sequence[str], progress: RunProgress, *, stream: str | None = None
-) -> tuple[Run, int]:
+) -> tuple[Run, FileLanding]:
     """What Airbyte's file destinations wrote → source tables. Recorded in _meta/runs however it ends.
 
     Args:
         names: the files: paths, URLs, or globs of them.
         stream: the stream they belong to, where their folders do not say so.
-    Returns:
-        The run, and how many of the files were landed before.
     """
     files = named_files.find(names, stream)
     with warehouse.writing(), recorded(warehouse, "land") as run:
         sources.make_missing(warehouse)
         landing = FileLanding(warehouse, run.run_id, progress.received)
-        landed_before = landing.land(files)
+        landing.land(files)
         run.streams = ledger.of_run(warehouse, run.run_id, landing.received)
-        return run, landed_before
+        return run, landing
 
 
 def build_only(

@@ -126,11 +126,19 @@ def _land_files(names: list[str], stream: str | None, full_refresh: str | None, 
         raise UsageError("land --from: expected no --full-refresh: the files say which generation each record is of")
     progress = RunProgress(consoles().err, "INFO")
     with progress.shown():
-        made, landed_before = runner.land_files(Warehouse(warehouse), names, progress, stream=stream)
-    summary.print_landing(made, consoles().err)
-    if landed_before:
-        files = "1 file was" if landed_before == 1 else f"{landed_before:,} files were"
-        consoles().err.print(f"{files} landed before: each is landed once")
+        made, landing = runner.land_files(Warehouse(warehouse), names, progress, stream=stream)
+    err = consoles().err
+    summary.print_landing(made, err)
+    for name, count in landing.changed.items():
+        if count:
+            err.print(
+                f"{name}: Airbyte had nulled or cut values of {count:,} records before it wrote them; the files' "
+                "_airbyte_meta says which",
+                soft_wrap=True,
+            )
+    if landing.landed_before:
+        files = "1 file was" if landing.landed_before == 1 else f"{landing.landed_before:,} files were"
+        err.print(f"{files} landed before: each is landed once")
 
 
 def build(
