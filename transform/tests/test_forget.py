@@ -304,7 +304,13 @@ forget.forget(Warehouse(root), user_id)
 """
 
 
-@pytest.mark.parametrize("step", [pytest.param(2, id="among_the_first_files"), pytest.param(60, id="among_the_last")])
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(pytest.param(step, marks=pytest.mark.soak) for step in (2, 20, 40, 60, 80, 100, 115)),
+        pytest.param(112, id="in_the_table_that_tells_who_they_are"),  # source/users, the last one of all
+    ],
+)
 def test_a_killed_forget_is_finished_by_the_next_one(small, new_pipeline, step: int):
     pipeline = copied(small, new_pipeline)
     root, expected = Path(pipeline.warehouse.root), others_in_kept_builds(pipeline.warehouse)
