@@ -91,8 +91,8 @@ def test_what_forget_refuses_it_says_in_one_line_and_changes_nothing(
 def test_without_a_terminal_it_says_what_it_would_erase(moovitamix: Command, untouched: Path):
     done = moovitamix("forget", "users", "7", "--warehouse", untouched)
 
-    assert "1 rows of dim_users (1 copies)" in done.err
-    assert "2 rows of fct_listens (2 copies)" in done.err
+    assert "dim_users 1 (1), " in done.err
+    assert "fct_listens 2 (2), " in done.err
     assert done.err.endswith("Nothing was changed.\n")
 
 
