@@ -57,8 +57,8 @@ def _is_confirmed(planned: Plan, user_id: int) -> bool:
     if sys.stdin is None or not sys.stdin.isatty():
         counts = ", ".join(f"{each.table} {each.rows:,} ({each.copies:,})" for each in planned.tables)
         raise UsageError(
-            f"forget users {user_id}: expected --yes, or a terminal to ask on: it cannot be undone. It would erase rows "
-            f"(their copies in the files of all versions): {counts or 'what an unfinished forget left'}. "
+            f"forget users {user_id}: expected --yes, or a terminal to ask on: it cannot be undone. It would erase "
+            f"rows (their copies in the files of all versions): {counts or 'what an unfinished forget left'}. "
             "Nothing was changed."
         )
     _print(planned.tables, f"Of user {user_id} there are")
