@@ -28,7 +28,7 @@ from moovitamix_transform.cli import (
 )
 from moovitamix_transform.cli.invocation import NAME
 from moovitamix_transform.cli.options import consoles, help_without_command
-from moovitamix_transform.errors import MoovitamixError
+from moovitamix_transform.errors import MoovitamixError, first_line
 from moovitamix_transform.masking import mask
 
 app = typer.Typer(
@@ -99,8 +99,12 @@ def run_command(arguments: list[str]) -> int:
         return _tell(str(error), error.exit_code)
     except KeyboardInterrupt:
         result = _INTERRUPTED
+    except SystemExit:  # how rich and click leave when stdout is closed: whoever read it, as `head` does, had enough
+        return 0
     except OSError as error:
-        return _tell(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
+        return _tell(
+            f"{error.filename or 'the operating system'}: {error.strerror}" if error.strerror else first_line(error), 1
+        )
     except Exception as error:
         usage = getattr(error, "format_message", None)  # click's own errors: unknown option, missing value
         if usage is None:

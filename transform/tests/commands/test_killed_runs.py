@@ -1,0 +1,247 @@
+"""Law 3: SIGKILL at any moment of a run, and again, and again; the tables end as if nobody had ever killed anything."""
+
+import inspect
+import itertools
+import json
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psutil
+import pytest
+from moovitamix_transform import builds, load_table, sources
+from moovitamix_transform.errors import NoWarehouse
+from moovitamix_transform.graph import MARTS, STAGING
+from moovitamix_transform.warehouse import Warehouse
+
+Start = Callable[..., subprocess.Popen[str]]
+Command = Callable[..., Any]
+
+SEED = 20261124
+KILLS_A_SYNC = 7
+
+
+def listens(syncs: int) -> Iterator[dict[str, object]]:
+    """What users listened to up to a sync, by updated_at: sixty lists, then three new ones and a correction each."""
+
+    def at(minute: int) -> str:
+        return f"2026-01-{1 + minute // 1440:02}T{minute // 60 % 24:02}:{minute % 60:02}:00"
+
+    for user in range(60):
+        yield {"user_id": user, "items": [3, user % 7], "created_at": at(user), "updated_at": at(user)}
+    for sync in range(2, syncs + 1):
+        for more in range(3):
+            when = at(sync * 100 + more)
+            yield {"user_id": (sync * 10 + more) % 60, "items": [sync, more], "created_at": when, "updated_at": when}
+        when = at(sync * 100 + 3)
+        yield {"user_id": sync % 60, "items": [sync, 5, 5], "created_at": at(sync % 60), "updated_at": when}
+
+
+# Full-refresh streams in which each sync loses a key, gains one and renames one; listens from the state's cursor on.
+BODY = f"""
+from collections.abc import Iterator
+{inspect.getsource(listens)}
+sync = int(open("sync").read())
+print(os.getpid(), file=open("pids", "a"))
+
+def record(stream, **data):
+    say(type="RECORD", record={{"stream": stream, "data": data, "emitted_at": 1767607200000 + sync * 60_000}})
+
+for id in range(sync, sync + 30):
+    track(id, name=f"track {{id}}, sync {{sync if id == sync + 9 else 0}}")
+for id in range(60):
+    user(id, last_name=f"{{sync if id == sync + 9 else 0}}")
+
+states = json.load(open(sys.argv[1]))
+cursor = "".join(each["stream"]["stream_state"]["updated_at"] for each in states)
+for number, each in enumerate(listens(sync)):
+    if each["updated_at"] > cursor:
+        listen_history = record("listen_history", **each)
+        if number % 20 == 0:
+            state("listen_history", updated_at=each["updated_at"])
+state("listen_history", updated_at=each["updated_at"])
+for stream in ("tracks", "users", "listen_history"):
+    status(stream, "COMPLETE")
+"""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill: so many seconds after the start, or as soon as a table has so many more commits."""
+
+    seconds: float | None = None
+    table: str = ""
+    commits: int = 0
+
+
+def moments(count: int, length: float) -> list[Moment]:
+    """Two of five drawn uniformly over the length of a run, the others at a commit of each table in turn."""
+    chance = random.Random(SEED)
+    tables = [
+        "_meta/builds",
+        "marts/fct_listens",
+        "source/listen_history",
+        "marts/user_track_interactions",
+        "_meta/generations",
+        "staging/stg_listen_history",
+        "source/tracks",
+        *("source/users", "_meta/fields", "_meta/runs"),
+        *(f"staging/{name}" for name in STAGING if name != "stg_listen_history"),
+        *(f"marts/{name}" for name in MARTS if name not in ("fct_listens", "user_track_interactions")),
+    ]
+    commits = itertools.cycle(Moment(table=table, commits=number) for number in (1, 2) for table in tables)
+    drawn = iter(lambda: Moment(seconds=chance.uniform(0, length)), None)
+    return [next(drawn) if number % 5 in (1, 3) else next(commits) for number in range(count)]
+
+
+def commits(table: str) -> int:
+    return len(list(Path("warehouse", table, "_delta_log").glob("*.json")))
+
+
+def kill_at(run: subprocess.Popen[str], moment: Moment) -> bool:
+    """Whether the moment came before the run's end; its process is gone in either case."""
+    before = commits(moment.table)
+    end = time.monotonic() + (60 if moment.seconds is None else moment.seconds)
+    while (
+        run.poll() is None
+        and time.monotonic() < end
+        and not (moment.table and commits(moment.table) >= before + moment.commits)
+    ):
+        time.sleep(0.002)
+    is_killed = run.poll() is None
+    run.kill()
+    _, err = run.communicate(timeout=20)
+    assert is_killed or run.returncode == 0, f"expected a killed or a good run, got {run.returncode}: {err}"
+    return is_killed
+
+
+@dataclass
+class Reader:
+    """Looks at the newest build again and again, as a notebook does that is open all day."""
+
+    looks: int = 0
+    seen: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def look(self) -> None:
+        try:
+            newest = builds.newest(Warehouse("warehouse").open())
+        except NoWarehouse:
+            newest = None
+        if newest is None:
+            if self.seen:
+                self.wrong.append(f"expected build {max(self.seen)} or a later one, found none")
+            return
+        self.looks += 1
+        fct = load_table("warehouse", "fct_listens", newest.build_id).select(pl.len())
+        counted = [
+            load_table("warehouse", name, newest.build_id).select(pl.col("listen_count").sum())
+            for name in ("user_track_interactions", "track_popularity", "user_profiles")
+        ]
+        counts = tuple(frame.item() for frame in pl.collect_all([fct, *counted]))
+        if len(set(counts)) != 1:
+            self.wrong.append(f"build {newest.build_id}: expected as many listens in each table, got {counts}")
+        if self.seen.setdefault(newest.build_id, counts) != counts:
+            self.wrong.append(f"build {newest.build_id}: expected {self.seen[newest.build_id]} as before, got {counts}")
+        if newest.build_id < max(self.seen):
+            self.wrong.append(f"expected build {max(self.seen)} or a later one, got {newest.build_id}")
+
+
+@contextmanager
+def reading() -> Iterator[Reader]:
+    reader, is_over = Reader(), threading.Event()
+
+    def look_until_the_end() -> None:
+        while not is_over.wait(0.2):
+            try:
+                reader.look()
+            except Exception as error:
+                reader.wrong.append(f"expected the rows of a build, got {type(error).__name__}: {error}")
+
+    thread = threading.Thread(target=look_until_the_end)
+    thread.start()
+    try:
+        yield reader
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def uncovered(syncs: int) -> list[dict[str, object]]:
+    """The listens that the committed state says are read, but that have not landed."""
+    house = Warehouse("warehouse")
+    if not house.exists("source/listen_history"):
+        return []
+    state = sources.states(house).get("listen_history")
+    cursor = json.loads(state)["stream_state"]["updated_at"] if state else ""
+    landed = set(house.scan("source/listen_history").collect()["_airbyte_data"])
+    return [each for each in listens(syncs) if str(each["updated_at"]) <= cursor and json.dumps(each) not in landed]
+
+
+def all_marts(root: str) -> dict[str, pl.DataFrame]:
+    return {name: load_table(root, name).collect().sort(pl.all()) for name in MARTS}
+
+
+def is_alive(pid: str) -> bool:
+    return psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(20, id="20_kills"),
+        pytest.param(300, id="300_kills", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
+    ],
+)
+def test_law_3_a_run_killed_at_any_moment_and_run_again_ends_as_an_undisturbed_one(
+    start: Start,
+    source: Command,
+    until: Command,
+    moovitamix: Command,
+    history: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    kills: int,
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed process leaves its files of the source there
+    command = source(BODY) + " {state}"
+    Path("sync").write_text("1")
+    started = time.monotonic()
+    undisturbed = start("run", "--source", command, "--warehouse", "undisturbed")
+    _, err = undisturbed.communicate(timeout=60)
+    length = time.monotonic() - started
+    assert undisturbed.returncode == 0, err
+    plan = moments(2 * kills, length)
+    sync, done = 1, 0
+
+    with reading() as reader:
+        while done < kills:
+            for moment in plan[(sync - 1) * KILLS_A_SYNC : sync * KILLS_A_SYNC]:
+                run = start("run", "--source", command)
+                if kill_at(run, moment):
+                    done += 1
+                assert uncovered(sync) == [], f"after {moment}: expected each listen that the state covers"
+            again = moovitamix("run", "--source", command)
+            assert again.code == 0, again.err
+            if done < kills:
+                sync += 1
+                Path("sync").write_text(str(sync))
+                whole = moovitamix("run", "--source", command, "--warehouse", "undisturbed")
+                assert whole.code == 0, whole.err
+
+    assert reader.wrong == []
+    assert len(reader.seen) >= sync
+    for name, rows in all_marts("warehouse").items():
+        assert rows.equals(all_marts("undisturbed")[name]), f"{name}: expected the rows of the undisturbed warehouse"
+    checked = moovitamix("check")
+    assert checked.code == 0, checked.out
+    assert {each["status"] for each in history("warehouse")} == {"interrupted", "succeeded"}
+    sources_pids = Path("pids").read_text().split()
+    until(lambda: not any(map(is_alive, sources_pids)), "the end of every source that was started", 5)
