@@ -11,7 +11,6 @@ import polars as pl
 
 from moovitamix_transform import builds, drift, fields_seen, incremental, ledger, removals, resets, sources
 from moovitamix_transform.builds import Build
-from moovitamix_transform.contracts import require
 from moovitamix_transform.data_warnings import DataWarning, all_warnings
 from moovitamix_transform.errors import ContractBroken, DriftFound, LedgerMismatch
 from moovitamix_transform.graph import SOURCES, Model, models
@@ -102,9 +101,24 @@ def build(
         notices.append(f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild")
     if is_new_epoch:
         notices.append("a new epoch began: full rebuild from what was read since")
+    notices += _unfinished_reads(warehouse, versions)
     if is_thinned:
         notices.append("records were pruned or erased: full rebuild from what is left")
     return BuildResult(made, True, results, streams, count_warnings(warehouse, made), notices)
+
+
+def _unfinished_reads(warehouse: Warehouse, versions: dict[str, int]) -> Iterator[str]:
+    """The streams whose newest read did not come to its end. Of files the newest never has: a later one ends it."""
+    reads = scan(warehouse, "generations", versions).filter(pl.col("completed_at").is_not_null())
+    complete = set(reads.select("stream", "generation_id").collect().iter_rows())
+    for stream in (name for name, each in STREAMS.items() if not each.incremental):
+        newest = warehouse.metadata(sources.path(stream), versions[stream])
+        generation = newest.get("generation_id")
+        if generation and newest.get("origin") != "files" and (stream, generation) not in complete:
+            yield (
+                f"{stream}: its newest read, generation {generation}, did not come to its end: the tables have what "
+                "came of it, and nothing is gone because it was not in it"
+            )
 
 
 @dataclass(frozen=True)
@@ -242,7 +256,7 @@ def _write(warehouse: Warehouse, model: Model, versions: dict[str, int], known: 
     inputs = {name: scan(warehouse, name, versions) for name in model.reads}
     version = warehouse.overwrite(model.path, model.frame(inputs))
     written = warehouse.scan(model.path, version)
-    require(model.name, written, model.contract)
+    model.require(written)
     if known is not None and _has_same_rows(warehouse.scan(model.path, known), written):
         return known
     return version

@@ -110,3 +110,18 @@ def test_a_status_at_a_time_no_calendar_has_is_taken_as_now(pipeline, status: Li
 
     completed_at = pipeline.warehouse.scan("_meta/generations").collect()["completed_at"].to_list()
     assert before <= completed_at[0] <= datetime.now(UTC)
+
+
+def test_a_build_says_whose_newest_read_did_not_come_to_its_end(pipeline, status: Line, record: Line):
+    at = {"created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00"}
+    users = [record("users", {"id": 1, **at}), status("users", "COMPLETE")]
+    pipeline.land([*users, record("tracks", {"id": 1, **at}), status("tracks", "INCOMPLETE")])
+    cut = pipeline.build()
+    pipeline.land([*users, record("tracks", {"id": 1, **at}), status("tracks", "COMPLETE")])
+    whole = pipeline.build()
+    pipeline.land(users[:1], is_killed=True)
+    killed = pipeline.build()
+
+    told = [[notice.partition(":")[0] for notice in each.notices] for each in (cut, whole, killed)]
+    assert told == [["tracks"], [], ["users"]]
+    assert "generation 1, did not come to its end" in cut.notices[0]

@@ -5,33 +5,38 @@ from typing import Annotated
 
 import typer
 
-from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, WarehouseOption, consoles, reading
+from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, LimitOption, WarehouseOption, consoles, reading
 from moovitamix_transform.cli.output import print_object, print_table, tell_of_more_than
 from moovitamix_transform.explain import Explanation
 from moovitamix_transform.explain import explain as run_explain
 from moovitamix_transform.graph import models
 
 EXAMPLE = "Example: moovitamix explain listen_history 7,2026-11-24T12:00:00"
-SHOWN_ROWS = 5
+PERSON_ROWS = 5  # of each table
 
 
 def explain(
     stream: Annotated[str, typer.Argument(help="tracks, users or listen_history.")],
     key: Annotated[str, typer.Argument(help="An id; of listen_history USER_ID,CREATED_AT.")],
+    limit: LimitOption = None,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Say what became of every record with a key, and which rows were made of it. Exit 1 when there is none."""
+    """Say what became of every record with a key, and which rows were made of it. Exit 1 when there is none.
+
+    Rows are those made of this stream's records: who listened to a track is in listen_history.
+    """
     found = run_explain(reading(warehouse), stream, key)
     if as_json:
-        print_object(vars(found))
+        rows = {table: made[:limit] for table, made in found.rows.items()}
+        print_object({**vars(found), "rows": rows})
     else:
-        _tell(found)
+        _tell(found, PERSON_ROWS if limit is None else limit)
     if not found.found:
         raise typer.Exit(1)
 
 
-def _tell(found: Explanation) -> None:
+def _tell(found: Explanation, shown: int) -> None:
     out = consoles().out
     if not found.found:
         consoles().err.print(
@@ -49,8 +54,8 @@ def _tell(found: Explanation) -> None:
         out.print()
         if made:
             title = f"{table}: {_counted(len(made), 'row')}. {models()[table].grain}"
-            print_table(made[:SHOWN_ROWS], list(made[0]), title=title)
-            tell_of_more_than(min(len(made), SHOWN_ROWS), len(made))
+            print_table(made[:shown], list(made[0]), title=title)
+            tell_of_more_than(min(len(made), shown), len(made))
         else:
             out.print(f"{table}: no row{_why(found, table)}", soft_wrap=True)
 

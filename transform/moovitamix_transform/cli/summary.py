@@ -49,6 +49,11 @@ def print_summary(warehouse: Warehouse, run: Run, result: BuildResult) -> None:
             meaning = meanings[warning.name]
             text = f"warning: {warning.count:,} {meaning[0].lower()}{meaning[1:]}. They are kept. ({warning.name})"
             out.print(text, soft_wrap=not out.is_terminal)
+    records = sum(entry.quarantined or 0 for entry in whole)
+    lines = warehouse.count("source/_lines")
+    if records or lines:
+        text = f"quarantined: {records:,} records, {lines:,} lines; `quarantine list` says why"
+        out.print(text, soft_wrap=not out.is_terminal)
     for notice in result.notices:
         out.print(f"note: {notice}", soft_wrap=not out.is_terminal)
     text = f"The warehouse is {warehouse.root}. Every record is accounted for. Try next:"
@@ -80,3 +85,5 @@ def print_landing(run: Run, console: Console) -> None:
             f"{entry.quarantined_lines:,} quarantined lines",
             soft_wrap=True,
         )
+    if not any(entry.received for entry in run.streams):
+        console.print("note: expected Airbyte messages with records, none came", soft_wrap=True)

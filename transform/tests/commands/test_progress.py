@@ -113,9 +113,20 @@ def test_a_silent_source_is_told_of_every_ten_seconds(clock: Clock, screen: Cons
         heard += told(screen)
 
     assert heard == [
-        "the source has sent no record for 10 s; --log-level INFO shows what it says",
-        "the source has sent no record for 20 s; --log-level INFO shows what it says",
+        "the source is starting, no record for 10 s; --log-level INFO shows what it says",
+        "the source is starting, no record for 20 s; --log-level INFO shows what it says",
     ]
+
+
+def test_a_source_that_falls_silent_is_not_starting(clock: Clock, screen: Console):
+    progress = RunProgress(screen, "WARN")
+    progress.received(Counter(tracks=10))
+    told(screen)
+
+    clock.now += 11
+    progress.idle()
+
+    assert told(screen) == ["the source has sent no record for 11 s; --log-level INFO shows what it says"]
 
 
 @pytest.mark.parametrize(
