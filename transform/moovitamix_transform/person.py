@@ -29,7 +29,7 @@ class Person:
     raw_ids: of the user's records, and of the lines that speak of them.
     emails: every address the user had, in lower case.
     names: first and last names the user had.
-    values: every value of the user's records of users, as JSON.
+    values: every field of the user's records of users with its value, as `field:JSON`.
     """
 
     user_id: int
@@ -61,7 +61,8 @@ class Person:
     def _are_first(self) -> pl.Expr:
         """Rows of _meta/fields whose first value is the person's."""
         is_theirs = pl.col("first_raw_id").is_in(list(self.raw_ids))
-        is_like_theirs = (pl.col("stream") == "users") & pl.col("first_value").is_in(list(self.values))
+        value = pl.concat_str("field", "first_value", separator=":")  # of a record that was pruned
+        is_like_theirs = (pl.col("stream") == "users") & value.is_in(list(self.values))
         ids = [str(self.user_id), f'"{self.user_id}"']
         is_id = (pl.col("field") == "user_id") & pl.col("first_value").is_in(ids)
         is_struck = pl.col("first_value") == _STRUCK_VALUE
@@ -158,7 +159,8 @@ def _texts(tokens: pl.Series) -> frozenset[str]:
 
 
 def _values(texts: pl.Series) -> set[str]:
-    return {bytes(value).decode() for text in texts for value in decode(_raw_values.decode, text).values()} - {"null"}
+    records = (decode(_raw_values.decode, text) for text in texts)
+    return {f"{field}:{bytes(value).decode()}" for record in records for field, value in record.items()}
 
 
 def _is_number(tokens: pl.Series, number: int) -> pl.Series:

@@ -486,6 +486,31 @@ def test_a_runs_message_is_struck_when_it_tells_of_the_user(message: str, is_the
     assert found is is_theirs
 
 
+def test_a_first_value_is_struck_by_its_record_and_where_that_was_pruned_by_its_like():
+    who = Person(7, raw_ids=frozenset({"run-1"}), values=frozenset({'email:"Ada@example.org"', 'nick:"A"'}))
+    rows = pl.DataFrame(
+        [
+            ("users", "email", "pruned", '"Ada@example.org"'),
+            ("users", "city", "run-1", '"Paris"'),
+            ("users", "initial", "pruned", '"A"'),
+            ("listen_history", "user_id", "pruned", '"7"'),
+            ("listen_history", "items", "pruned", "7"),
+            ("tracks", "email", "pruned", '"Ada@example.org"'),
+            ("users", "city", None, None),
+        ],
+        schema=["stream", "field", "first_raw_id", "first_value"],
+        orient="row",
+    )
+
+    struck = rows.filter(who.trace(rows.columns).rows)
+
+    assert struck.select("stream", "field").rows() == [
+        ("users", "email"),
+        ("users", "city"),
+        ("listen_history", "user_id"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
