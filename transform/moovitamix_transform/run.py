@@ -57,6 +57,21 @@ def _accept_reset(warehouse: Warehouse, run: Run, generations: dict[str, int]) -
     return None
 
 
+def _accept_reset_of_files(warehouse: Warehouse, run: Run) -> str:
+    """Opens an epoch that begins, for each stream, with the snapshot of the newest reset, else with its newest
+    generation; if the API was not reset, nothing is opened. Returns what a person is told."""
+    before = builds.newest(warehouse)
+    newest = {name: warehouse.version(sources.path(name)) for name in READ}
+    found = resets.find(warehouse, before.tables if before else None, newest)
+    if not found:
+        return "--accept-reset: there was no reset to accept, no epoch began"
+    first = {name: int(warehouse.metadata(sources.path(name)).get("generation_id") or 0) for name in STREAMS}
+    first |= {reset.stream: reset.after for reset in found}
+    epochs.open_next(warehouse, run, first)
+    begins = ", ".join(f"{name} with generation {generation}" for name, generation in first.items())
+    return f"the reset is accepted: the next build begins the tables anew, {begins}"
+
+
 def land(
     warehouse: Warehouse,
     fd: int,
@@ -76,19 +91,27 @@ def land(
 
 
 def land_files(
-    warehouse: Warehouse, names: Sequence[str], progress: RunProgress, *, stream: str | None = None
+    warehouse: Warehouse,
+    names: Sequence[str],
+    progress: RunProgress,
+    *,
+    stream: str | None = None,
+    accept_reset: bool = False,
 ) -> tuple[Run, FileLanding]:
     """What Airbyte's file destinations wrote → source tables. Recorded in _meta/runs however it ends.
 
     Args:
         names: the files: paths, URLs, or globs of them.
         stream: the stream they belong to, where their folders do not say so.
+        accept_reset: if the client's API did begin anew, the tables begin anew with the generations after that.
     """
     files = named_files.find(names, stream)
     with warehouse.writing(), recorded(warehouse, "land") as run:
         sources.make_missing(warehouse)
         landing = FileLanding(warehouse, run.run_id, progress.received)
         landing.land(files)
+        if accept_reset:
+            progress.log("INFO", _accept_reset_of_files(warehouse, run))
         run.streams = ledger.of_run(warehouse, run.run_id, landing.received)
         return run, landing
 

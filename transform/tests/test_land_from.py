@@ -22,6 +22,7 @@ from moovitamix_transform import destination_files, destination_lines, file_read
 from moovitamix_transform import run as runner
 from moovitamix_transform.connector import Source
 from moovitamix_transform.errors import (
+    ApiReset,
     FileRefused,
     MoovitamixError,
     NoSuchFile,
@@ -138,9 +139,9 @@ def write(folder: Path, stream: str, raw_rows: Records, layout: str = "raw.jsonl
 def land_from(pipeline) -> Callable[..., Run]:
     """`moovitamix land --from` in this process."""
 
-    def land(*names: Path | str, stream: str | None = None) -> Run:
+    def land(*names: Path | str, **options: Any) -> Run:  # noqa: ANN401 - those of land_files
         progress = RunProgress(Console(quiet=True), "ERROR")
-        run, _ = runner.land_files(pipeline.warehouse, [str(name) for name in names], progress, stream=stream)
+        run, _ = runner.land_files(pipeline.warehouse, [str(name) for name in names], progress, **options)
         return run
 
     return land
@@ -535,6 +536,25 @@ def test_a_generation_is_complete_once_a_later_one_was_landed(pipeline, land_fro
 
     assert found == [[], [], [4], [4, 6]]
     assert deleted == [[], [2]]
+
+
+def test_a_reset_among_files_is_accepted_by_a_land_and_the_tables_begin_anew(pipeline, land_from, tmp_path: Path):
+    at = {"created_at": LISTEN["created_at"], "updated_at": LISTEN["updated_at"]}
+    for generation, ids in ((1, [1, 2, 3, 4]), (2, [11, 12]), (3, [11, 12])):
+        tracks = [{"id": number, **at} for number in ids]
+        land_from(write(tmp_path, "tracks", rows(tracks, generation, f"g{generation}"), name=str(generation)))
+    land_from(write(tmp_path, "listen_history", rows([LISTEN], 5)))
+    with pytest.raises(ApiReset):
+        pipeline.build()
+
+    land_from(tmp_path / "*" / "*", accept_reset=True)
+    result = pipeline.build()
+    land_from(tmp_path / "*" / "*", accept_reset=True)
+
+    assert pipeline.rows("dim_tracks")["track_id"].to_list() == [11, 12]
+    assert pipeline.rows("fct_listens").height == 2
+    assert (result.streams["tracks"].closed, result.streams["listen_history"].closed) == (4, 0)
+    assert pipeline.warehouse.count("_meta/epochs") == 1, "expected no epoch where there is no reset to accept"
 
 
 def test_an_odd_line_keeps_the_generations_of_its_file_from_proving_a_deletion(pipeline, land_from, tmp_path: Path):

@@ -99,6 +99,13 @@ def land(
         str | None,
         typer.Option(metavar="NAME", help="With --from: the files' stream, where their folder is not named after it."),
     ] = None,
+    accept_reset: Annotated[
+        bool,
+        typer.Option(
+            "--accept-reset",
+            help="With --from: the client's API began anew; begin the tables anew with what came since.",
+        ),
+    ] = False,
     log_level: LogLevelOption = "INFO",
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
@@ -107,10 +114,14 @@ def land(
     With --from it lands files that an Airbyte destination wrote.
     """
     if from_:
-        _land_files(from_, stream, full_refresh, warehouse)
+        _land_files(from_, stream, full_refresh, warehouse, accept_reset=accept_reset)
         return
     if stream is not None:
         raise UsageError("land --stream: expected --from beside it; messages name their streams themselves")
+    if accept_reset:
+        raise UsageError(
+            "land --accept-reset: expected --from beside it; of messages, `run --accept-reset` accepts one"
+        )
     if sys.stdin is None or sys.stdin.isatty():
         got = "a terminal" if sys.stdin else "a closed stdin"
         raise UsageError(f"land: expected Airbyte messages on stdin, got {got}")
@@ -121,12 +132,16 @@ def land(
     summary.print_landing(made, consoles().err)
 
 
-def _land_files(names: list[str], stream: str | None, full_refresh: str | None, warehouse: str) -> None:
+def _land_files(
+    names: list[str], stream: str | None, full_refresh: str | None, warehouse: str, *, accept_reset: bool
+) -> None:
     if full_refresh is not None:
         raise UsageError("land --from: expected no --full-refresh: the files say which generation each record is of")
     progress = RunProgress(consoles().err, "INFO")
     with progress.shown():
-        made, landing = runner.land_files(Warehouse(warehouse), names, progress, stream=stream)
+        made, landing = runner.land_files(
+            Warehouse(warehouse), names, progress, stream=stream, accept_reset=accept_reset
+        )
     err = consoles().err
     summary.print_landing(made, err)
     for name, count in landing.changed.items():

@@ -97,6 +97,7 @@ def test_a_file_of_a_folder_of_another_name_lands_with_its_stream_given(moovitam
             ["--from", "*/*.jsonl", "--full-refresh", "listen_history"], "expected no --full-refresh", id="full_refresh"
         ),
         pytest.param(["--stream", "users"], "land --stream: expected --from beside it", id="stream_alone"),
+        pytest.param(["--accept-reset"], "land --accept-reset: expected --from beside it", id="accept_alone"),
     ],
 )
 def test_options_that_say_nothing_together_are_a_usage_error(moovitamix: Command, options: list[str], message: str):
@@ -119,3 +120,23 @@ def test_a_sync_of_streams_that_are_fed_by_files_is_refused_and_recorded(
     assert done.err.startswith("moovitamix: users: expected its records from a destination's files")
     assert [(run["kind"], run["status"]) for run in history("warehouse")] == [("land", "succeeded"), ("run", "failed")]
     assert json.loads(moovitamix("show", "tracks", "--json").out) == []
+
+
+def test_an_accepted_reset_is_told(moovitamix: Command, file):
+    for generation, ids in ((1, (1, 2)), (2, (8, 9)), (3, (8, 9))):
+        file(f"users/{generation}.jsonl", *ids, generation=generation)
+    moovitamix("land", "--from", "air byte/**")
+    refused = moovitamix("build")
+
+    accepted = moovitamix("land", "--from", "air byte/**", "--accept-reset")
+    built = moovitamix("build", "--json")
+    again = moovitamix("land", "--from", "air byte/**", "--accept-reset")
+
+    assert (refused.code, accepted.code, built.code, again.code) == (1, 0, 0, 0)
+    assert "`moovitamix land --from … --accept-reset`" in refused.err
+    assert accepted.err.startswith(
+        "INFO the reset is accepted: the next build begins the tables anew, "
+        "tracks with generation 0, users with generation 2, listen_history with generation 0\n"
+    )
+    assert [row["user_id"] for row in json.loads(moovitamix("show", "dim_users", "--json").out)] == [8, 9]
+    assert again.err.startswith("INFO --accept-reset: there was no reset to accept, no epoch began\n")
