@@ -10,7 +10,6 @@ import polars as pl
 from moovitamix_transform import builds, drift, fields_seen, ledger
 from moovitamix_transform.build import count_of
 from moovitamix_transform.builds import Build
-from moovitamix_transform.contracts import require
 from moovitamix_transform.data_warnings import DataWarning, all_warnings
 from moovitamix_transform.errors import ContractBroken, LedgerMismatch, NoSuchTable, WarehouseError, first_line
 from moovitamix_transform.graph import fields_read, models
@@ -67,7 +66,7 @@ def _judged(subject: str, judge: Callable[[], Judgement]) -> Judgement:
 
 
 def _contract(name: str, warehouse: Warehouse, build: Build) -> Judgement:
-    require(name, scan(warehouse, name, build.tables), models()[name].contract)
+    models()[name].require(scan(warehouse, name, build.tables))
     return "passed", models()[name].grain
 
 

@@ -8,14 +8,16 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import polars as pl
 
-from moovitamix_transform import contracts
-from moovitamix_transform.contracts import Contract
 from moovitamix_transform.staging.fields import Field
+
+if TYPE_CHECKING:
+    # Imported with the first model: dataframely takes half a second, which `land` and `state` must not wait for.
+    from moovitamix_transform.contracts import Contract
 
 STAGING = (
     "base_tracks",
@@ -55,7 +57,7 @@ class Model:
     layer: str
     reads: tuple[str, ...]
     function: Callable[..., Any]
-    contract: type[Contract]
+    contract: "type[Contract]"
     fingerprint: str
     is_row_local: bool = False
     local_by: tuple[str, ...] = ()
@@ -76,6 +78,10 @@ class Model:
         if self.is_native:
             return _polars(self.function(**given))
         return _polars(nw.to_native(self.function(**{name: nw.from_native(frame) for name, frame in given.items()})))
+
+    def require(self, rows: pl.LazyFrame) -> None:
+        """ContractBroken unless every row keeps the contract."""
+        import_module("moovitamix_transform.contracts").require(self.name, rows, self.contract)
 
     @property
     def is_native(self) -> bool:
@@ -122,7 +128,7 @@ def _model(layer: str, name: str) -> Model:
 
 def _fingerprint(module: ModuleType) -> str:
     """Changes when the model, its contract or what both share does."""
-    shared = [contracts, *(import_module(f"moovitamix_transform.{name}") for name in _SHARED)]
+    shared = [import_module(f"moovitamix_transform.{name}") for name in ("contracts", *_SHARED)]
     texts = [Path(str(each.__file__)).read_bytes() for each in (module, *shared)]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from moovitamix_transform.contracts import require
 from moovitamix_transform.graph import Model
 from moovitamix_transform.warehouse import Warehouse
 
@@ -80,6 +79,8 @@ def append(warehouse: Warehouse, model: Model, inputs: dict[str, Input], known: 
             return None
         added[name] = read.changes.added.lazy()
     rows = model.frame(added).collect(engine="streaming")
+    if _has_a_key_of(warehouse.scan(model.path, known), rows, list(model.contract.primary_key())):
+        return None  # made whole, the table breaks its contract, with the message that names the rows
     return _write(warehouse, model, Changes(rows, rows.clear()), known)
 
 
@@ -92,6 +93,15 @@ def replace(warehouse: Warehouse, model: Model, inputs: dict[str, Input], known:
     fresh = model.frame(_cut_inputs(model, inputs, touched)).collect(engine="streaming")
     stale = _rows_with(warehouse.scan(model.path, known), touched).collect(engine="streaming")
     return _write(warehouse, model, difference(stale.lazy(), fresh.lazy(), key), known)
+
+
+def _has_a_key_of(rows: pl.LazyFrame, added: pl.DataFrame, key: list[str]) -> bool:
+    """Among the rows within the range of the added keys: ids begin with their run's time, so that is hardly a row."""
+    if added.is_empty():
+        return False
+    ranges = [pl.col(name).is_between(pl.lit(added[name].min()), pl.lit(added[name].max())) for name in key]
+    near = rows.filter(ranges).select(key)
+    return not near.join(added.lazy(), on=key, how="semi").collect(engine="streaming").is_empty()
 
 
 def difference(before: pl.LazyFrame, after: pl.LazyFrame, key: list[str]) -> Changes:
@@ -149,14 +159,13 @@ def _cut_inputs(model: Model, inputs: dict[str, Input], touched: pl.DataFrame) -
 def _cut(read: Input, values: pl.DataFrame) -> pl.LazyFrame | pl.DataFrame:
     """The rows with one of these values; all rows of an input that lacks the columns.
 
-    A day's new values are mostly in its new rows alone, which are at hand. Older rows are looked for among the columns
-    by themselves: that costs a tenth of what it costs to read lists and texts.
+    A day's new values are mostly in its new rows alone, which are at hand.
     """
     columns = values.columns
     schema = read.rows.collect_schema()
     if not set(columns) <= set(schema):
         return read.rows
-    if read.changes is None:
+    if read.changes is None or _is_narrow(schema):
         return _rows_with(read.rows, values).collect(engine="streaming")
     new = read.changes.added.select(schema.names()).join(values, on=columns, how="semi")
     there = read.rows.select(columns).join(values.lazy(), on=columns, how="semi").group_by(columns).len()
@@ -168,8 +177,15 @@ def _cut(read: Input, values: pl.DataFrame) -> pl.LazyFrame | pl.DataFrame:
 
 def _rows_with(rows: pl.LazyFrame, values: pl.DataFrame) -> pl.LazyFrame:
     """The rows with one of these values, read whole only where there are some."""
+    if _is_narrow(rows.collect_schema()):
+        return _whole(rows, values)
     found = rows.select(values.columns).join(values.lazy(), on=values.columns, how="semi").unique()
     return _whole(rows, found.collect(engine="streaming"))
+
+
+def _is_narrow(schema: pl.Schema) -> bool:
+    """Without lists and texts: to read a row whole costs little more than to read its key, elsewhere ten times that."""
+    return not any(dtype.is_nested() or dtype == pl.String for dtype in schema.values())
 
 
 def _whole(rows: pl.LazyFrame, values: pl.DataFrame) -> pl.LazyFrame:
@@ -181,7 +197,7 @@ def _whole(rows: pl.LazyFrame, values: pl.DataFrame) -> pl.LazyFrame:
 def _write(warehouse: Warehouse, model: Model, changes: Changes, known: int) -> Step:
     if changes.is_empty:
         return Step(known, changes)
-    require(model.name, changes.added.lazy(), model.contract)
+    model.require(changes.added.lazy())
     removed = changes.removed.select(model.contract.primary_key())
     if removed.height > MERGED_PART * warehouse.count(model.path, known):
         kept = warehouse.scan(model.path, known).join(removed.lazy(), on=removed.columns, how="anti")

@@ -6,14 +6,12 @@ import polars as pl
 
 from moovitamix_transform import sources
 from moovitamix_transform.errors import ApiReset
+from moovitamix_transform.graph import fields_of
 from moovitamix_transform.ledger import KEYS
-from moovitamix_transform.staging import base_tracks, base_users
 from moovitamix_transform.staging.fields import read_fields
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
-
-FIELDS = {"tracks": base_tracks.FIELDS, "users": base_users.FIELDS}
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,8 @@ def require_none(warehouse: Warehouse, accepted: dict[str, int] | None, tables: 
         what = "; ".join(map(str, found))
         raise ApiReset(
             f"{what}. The client's API began anew. What came is landed, nothing was built, the build before stays; "
-            "`moovitamix run --accept-reset` reads everything whole and builds the tables from that read on"
+            "`moovitamix run --accept-reset` reads everything whole and builds the tables from that read on; of files, "
+            "`moovitamix land --from … --accept-reset` and a build do"
         )
 
 
@@ -93,5 +92,5 @@ def _last_with_ids(
 def _ids(warehouse: Warehouse, stream: str, tables: dict[str, int], generation: int) -> pl.DataFrame:
     """The distinct readable keys of its records, those of quarantined ones included."""
     rows = warehouse.scan(sources.path(stream), tables[stream]).filter(pl.col("_airbyte_generation_id") == generation)
-    key = tuple(field for field in FIELDS[stream] if field.column in KEYS[stream])
+    key = tuple(field for field in fields_of(stream) if field.column in KEYS[stream])
     return read_fields(rows, key).select(KEYS[stream]).drop_nulls().unique().collect(engine="streaming")

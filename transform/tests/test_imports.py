@@ -1,6 +1,8 @@
 """Imports go one way, and each outside package is known to those who must know it only."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -84,6 +86,16 @@ def test_imports_go_one_way(module: str):
     }
 
     assert upward == set(), f"{module} imports what stands above it in {' → '.join('/'.join(one) for one in LAYERS)}"
+
+
+@pytest.mark.parametrize("outside", ["dataframely", "airbyte_cdk", "fastapi"])
+def test_a_command_does_not_wait_for_what_only_models_need(outside: str):
+    loaded = "import sys, moovitamix_transform.cli.app; print(*{name.split('.')[0] for name in sys.modules})"
+
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "polars" in found
+    assert outside not in found, f"`moovitamix land` and `state` start later by the time it takes to import {outside}"
 
 
 def test_no_module_imports_itself_by_way_of_others():
