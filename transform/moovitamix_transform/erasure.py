@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from moovitamix_transform import delta_log
 from moovitamix_transform.delta_log import Copy
-from moovitamix_transform.errors import WarehouseError
+from moovitamix_transform.errors import WarehouseError, first_line
 
 _SCRATCH = ".erasing"
 _PARQUET = b"PAR1"
@@ -62,7 +63,7 @@ def readable_files(folder: Path) -> list[Path]:
                 found.append(path)
             continue
         if path.stat().st_size != expected:
-            raise WarehouseError(f"{path}: expected {expected} bytes, got {path.stat().st_size}. Nothing was erased.")
+            raise _damaged(path, f"{expected} bytes, got {path.stat().st_size}")
         found.append(path)
     return found
 
@@ -92,15 +93,28 @@ def erase(root: Path, table: str, trace_of: TraceOf) -> None:
 
 
 def count_in(file: Path, trace_of: TraceOf) -> int:
-    rows = scan(file)
-    trace = trace_of(rows.collect_schema().names())
-    if trace is None:
-        return 0
-    return int(rows.filter(trace.rows).select(pl.len()).collect(engine="streaming").item())
+    with reading(file) as rows:
+        trace = trace_of(rows.collect_schema().names())
+        if trace is None:
+            return 0
+        return int(rows.filter(trace.rows).select(pl.len()).collect(engine="streaming").item())
 
 
-def scan(file: Path) -> pl.LazyFrame:
+@contextmanager
+def reading(file: Path) -> Iterator[pl.LazyFrame]:
+    """The file's rows. Raises WarehouseError when they cannot be read."""
+    try:
+        yield _scan(file)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _damaged(file, f"a Parquet file, got: {first_line(error)}") from error
+
+
+def _scan(file: Path) -> pl.LazyFrame:
     return pl.scan_parquet(file, glob=False, hive_partitioning=False)
+
+
+def _damaged(file: Path, what: str) -> WarehouseError:
+    return WarehouseError(f"{file}: expected {what}. It has to be restored or removed first. Nothing was erased.")
 
 
 def _copied(root: Path, file: Path, trace_of: TraceOf) -> Copy | None:
@@ -108,7 +122,7 @@ def _copied(root: Path, file: Path, trace_of: TraceOf) -> Copy | None:
 
     Written as a Delta table of its own, so that the copy and its statistics are those of any other file of ours.
     """
-    rows = scan(file)
+    rows = _scan(file)
     trace = trace_of(rows.collect_schema().names())
     assert trace is not None  # noqa: S101 - rows of it were counted
     _drop_scratch(root)

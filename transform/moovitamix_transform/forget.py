@@ -91,7 +91,7 @@ def forget(warehouse: Warehouse, user_id: int, on_table: Callable[[str], None] =
     with warehouse.writing(), recorded(warehouse, "build") as run:
         planned = plan(warehouse, user_id)
         # What landed since the last build is judged first: what stands in the way of a build is told before it starts.
-        build_into(warehouse, run, on_table=on_table)
+        judged = build_into(warehouse, run, on_table=on_table)
         unfinished.begin(root, user_id)
         _take_out(warehouse, planned.person)
         result = build_into(warehouse, run, on_table=on_table)
@@ -101,7 +101,8 @@ def forget(warehouse: Warehouse, user_id: int, on_table: Callable[[str], None] =
                 erasure.erase(root, table, planned.person.trace)
         finally:
             warehouse._opened.clear()  # the versions it has opened have other files now
-        notices = [*result.notices, *_outside_of_tables(root, planned.person)]
+        told = [_unquoted(notice, planned.person) for notice in judged.notices] if judged.is_published else []
+        notices = [*told, *result.notices, *_outside_of_tables(root, planned.person)]
         _require_gone(root, planned.person)
         unfinished.end(root, user_id)
         return Forgotten(result.build.build_id, planned.tables, notices)
@@ -145,6 +146,11 @@ def _take_out(warehouse: Warehouse, who: Person) -> None:
         records = mine.select(key, generation.alias("_airbyte_generation_id")).collect(engine="streaming")
         if records.height:
             removals.take_out(warehouse, path, "erased", records)
+
+
+def _unquoted(notice: str, who: Person) -> str:
+    """What the build of the last records noticed, without the person's values: a notice is printed, and may be kept."""
+    return "a field of the API changed: `moovitamix show fields`" if who.is_quoted_in(notice) else notice
 
 
 def _outside_of_tables(root: Path, who: Person) -> Iterator[str]:

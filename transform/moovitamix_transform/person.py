@@ -20,6 +20,7 @@ _STRUCK_VALUE = '"erased"'
 _STRUCK_MESSAGE = "erased: it spoke of a user who is forgotten"
 # Where an address in a longer text begins and ends. An escape may stand before it, as in `\nada@example.org`.
 _BEFORE, _AFTER = r"(?:^|[^\w.%+-]|\\[bfnrt]|%[0-9a-fA-F]{2})", r"(?:$|[^\w.-]|\.(?:$|\W))"
+_FEW = 4
 _raw_values = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -57,6 +58,11 @@ class Person:
         of_users = text.str.contains(r'"stream\\?"\s*:\s*\\?"users\\?"') & text.str.contains(_key("id", self.user_id))
         spoken = text.str.contains(_key("user_id", self.user_id)) | of_users
         return spoken | text.str.contains(_addresses(self.emails)) if self.emails else spoken
+
+    def is_quoted_in(self, text: str) -> bool:
+        """One of the user's values is there, as it came; those of a few characters may be anybody's."""
+        values = (value.partition(":")[2] for value in self.values)
+        return any(value in text for value in values if len(value) > _FEW)
 
     def _are_first(self) -> pl.Expr:
         """Rows of _meta/fields whose first value is the person's."""
@@ -119,9 +125,11 @@ def _records(warehouse: Warehouse, stream: str, pattern: str) -> pl.DataFrame:
 def _scan_all(warehouse: Warehouse, name: str, condition: pl.Expr, columns: list[str]) -> pl.DataFrame:
     """The rows of every file of a source table that meet the condition."""
     folder = Path(warehouse.uri(sources.path(name)))
-    files = erasure.readable_files(folder) if folder.exists() else []
-    found = (erasure.scan(file).filter(condition).select(columns).collect(engine="streaming") for file in files)
-    return pl.concat([pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), *found])
+    found = [pl.DataFrame(schema=dict.fromkeys(columns, pl.String))]
+    for file in erasure.readable_files(folder) if folder.exists() else []:
+        with erasure.reading(file) as rows:
+            found.append(rows.filter(condition).select(columns).collect(engine="streaming"))
+    return pl.concat(found)
 
 
 def _hint(key: str, number: int) -> str:

@@ -258,15 +258,19 @@ def test_states_stay_and_builds_go_on_incrementally(before: Before, after, new_p
     assert pipeline.rows("fct_listens").filter(pl.col("user_id") == 7).height == 4
 
 
-def test_a_person_who_comes_again_can_be_forgotten_again(after, new_pipeline, record: Line):
+def test_a_person_who_comes_again_can_be_forgotten_again(after, new_pipeline, record: Line, status: Line):
     pipeline = copied(after[0], new_pipeline)
-    pipeline.land([record("listen_history", {"user_id": ID, "items": [1], **at(10)})])
+    ends = [status("users", "INCOMPLETE"), status("listen_history", "COMPLETE")]
+    moody = record("users", {**PERSON, "mood": "Canarymood", **AT})
+    pipeline.land([record("listen_history", {"user_id": ID, "items": [1], **at(10)}), moody, *ends])
 
-    forget.forget(pipeline.warehouse, ID)
+    done = forget.forget(pipeline.warehouse, ID)
 
     newest = builds.newest(pipeline.warehouse)
     assert ledger.of_stream(pipeline.warehouse, newest.tables, "listen_history").erased == 6
     assert list(canaries(Path(pipeline.warehouse.root))) == ["notes.txt"]
+    assert "a field of the API changed: `moovitamix show fields`" in done.notices
+    assert not has_canary("".join(done.notices).encode())
 
 
 # -- cut off ---------------------------------------------------------------------------------------------------------
@@ -521,8 +525,13 @@ def test_a_first_value_is_struck_by_its_record_and_where_that_was_pruned_by_its_
         ),
         pytest.param(
             lambda root: next(root.glob("source/users/*.parquet")).write_bytes(b"PAR1PAR1"),
-            r"expected [0-9]+ bytes, got 8\. Nothing was erased",
+            r"expected [0-9]+ bytes, got 8\. It has to be restored or removed first\. Nothing was erased",
             id="a_file_is_cut_off",
+        ),
+        pytest.param(
+            lambda root: scribbled_over(next(root.glob("marts/dim_users/*.parquet"))),
+            r"marts/dim_users/.*parquet: expected a Parquet file, got: .* Nothing was erased",
+            id="a_file_is_scribbled_over",
         ),
         pytest.param(
             lambda root: with_deletion_vector(root / "source/users/_delta_log/00000000000000000001.json"),
@@ -623,6 +632,10 @@ def canaries(root: Path) -> Iterator[str]:
 
 def contents(root: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def scribbled_over(file: Path) -> None:
+    file.write_bytes(b"x" * file.stat().st_size)
 
 
 def with_deletion_vector(commit: Path) -> None:
