@@ -91,15 +91,3 @@ def test_the_suggested_commands_work_as_they_are_printed(start: Callable[..., su
 
     assert run.returncode == 0, err
     assert codes == [0, 0, 0], suggested
-
-
-@pytest.mark.parametrize("form", [("--json",), ("--csv",), ("--limit", "3000")], ids=" ".join)
-def test_who_reads_only_the_first_line_had_enough(moovitamix, source, start, form: tuple[str, ...]):
-    tracks = "\n".join(f"track({number})" for number in range(3000))
-    assert moovitamix("run", "--source", source(f"{tracks}\nstatus('tracks', 'COMPLETE')")).code == 0
-
-    process = start("show", "dim_tracks", *form)
-    process.stdout.readline()
-    process.stdout.close()
-
-    assert (process.wait(timeout=30), process.stderr.read()) == (0, "")
