@@ -17,7 +17,8 @@ def _log_level(value: str) -> str:
 
 
 WarehouseOption = Annotated[
-    str, typer.Option("--warehouse", "-w", envvar="MOOVITAMIX_WAREHOUSE", help="The folder the tables live in, or s3://…")
+    str,
+    typer.Option("--warehouse", "-w", envvar="MOOVITAMIX_WAREHOUSE", help="The folder the tables live in, or s3://…"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="An array of objects; instants as ISO 8601 in UTC.")]
 LimitOption = Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")]
