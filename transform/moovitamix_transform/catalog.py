@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from moovitamix_transform import builds, epochs, fields_seen, files_landed, runs, sources
+from moovitamix_transform import builds, epochs, fields_seen, runs, sources
 from moovitamix_transform.builds import AsOf, Build
 from moovitamix_transform.errors import NoSuchBuild, NoSuchTable, UsageError, WarehouseError
+from moovitamix_transform.files import registry
 from moovitamix_transform.graph import models
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
@@ -23,7 +24,7 @@ GRAINS = {stream: f"One row per landed record of {stream}, as it came." for stre
 _META = {
     "generations": sources.path("generations"),
     "epochs": epochs.TABLE,
-    "files": files_landed.TABLE,
+    "files": registry.TABLE,
     "fields": fields_seen.TABLE,
     "builds": builds.TABLE,
     "runs": runs.TABLE,
@@ -103,7 +104,7 @@ def require_kept(warehouse: Warehouse, table: str, path: str, build: Build) -> N
 
 def _version(warehouse: Warehouse, entry: TableEntry, build: Build) -> int:
     """The version of a table that a build read or made."""
-    if entry.path in (builds.TABLE, runs.TABLE, files_landed.TABLE):
+    if entry.path in (builds.TABLE, runs.TABLE, registry.TABLE):
         raise UsageError(f"{entry.table}: expected a table that builds read or make; this one is shown as it is now")
     if entry.table not in build.tables:
         raise NoSuchTable(

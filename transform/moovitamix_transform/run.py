@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from moovitamix_transform import builds, connector, epochs, ledger, named_files, origins, resets, sources
+from moovitamix_transform import builds, connector, epochs, ledger, origins, resets, sources
 from moovitamix_transform.blocks import IDLE, read_blocks
 from moovitamix_transform.build import READ, BuildResult, OnDrift, build
 from moovitamix_transform.connector import Source
 from moovitamix_transform.errors import ReadFailed
-from moovitamix_transform.file_landing import FileLanding
+from moovitamix_transform.files import named
+from moovitamix_transform.files.landing import FileLanding
 from moovitamix_transform.landing import IDLE_SECONDS, Landing
 from moovitamix_transform.masking import hide, mask
 from moovitamix_transform.progress import RunProgress
@@ -105,7 +106,7 @@ def land_files(
         stream: the stream they belong to, where their folders do not say so.
         accept_reset: if the client's API did begin anew, the tables begin anew with the generations after that.
     """
-    files = named_files.find(names, stream)
+    files = named.find(names, stream)
     with warehouse.writing(), recorded(warehouse, "land") as run:
         sources.make_missing(warehouse)
         landing = FileLanding(warehouse, run.run_id, progress.received)

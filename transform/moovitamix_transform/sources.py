@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from moovitamix_transform import epochs, fields_seen, files_landed
+from moovitamix_transform import epochs, fields_seen
+from moovitamix_transform.files import registry
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
@@ -48,7 +49,7 @@ META = {
     "generations": GENERATIONS,
     "epochs": epochs.SCHEMA,
     "fields": fields_seen.SCHEMA,
-    "files": files_landed.SCHEMA,
+    "files": registry.SCHEMA,
 }
 
 

@@ -14,12 +14,13 @@ import duckdb
 import polars as pl
 import pytest
 from deltalake import DeltaTable
-from moovitamix_transform import builds, erasure, forget, ledger, person, removals, runs, sources, tables
+from moovitamix_transform import builds, ledger, removals, runs, sources, tables
 from moovitamix_transform.check import check
-from moovitamix_transform.erasure import Trace
+from moovitamix_transform.erasing import erasure, forget, person
+from moovitamix_transform.erasing.erasure import Trace
+from moovitamix_transform.erasing.person import Person
 from moovitamix_transform.errors import ApiReset, NoSuchUser, UsageError, WarehouseError
 from moovitamix_transform.graph import models
-from moovitamix_transform.person import Person
 from moovitamix_transform.warehouse import Warehouse
 
 Line = Callable[..., bytes]
@@ -292,7 +293,7 @@ def small(new_pipeline, record: Line):
 # A process that kills itself before it renames or removes a file for the nth time.
 KILLED = """
 import os, signal, sys
-from moovitamix_transform import forget
+from moovitamix_transform.erasing import forget
 from moovitamix_transform.warehouse import Warehouse
 
 root, user_id, left = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -341,8 +342,8 @@ CUT_OFF_EVERYWHERE = """
 import json, shutil, sys
 from pathlib import Path
 import polars as pl
-from moovitamix_transform import delta_log, erasure
-from moovitamix_transform.erasure import Trace
+from moovitamix_transform.erasing import delta_log, erasure
+from moovitamix_transform.erasing.erasure import Trace
 from moovitamix_transform.warehouse import Warehouse
 
 class CutOff(BaseException): ...

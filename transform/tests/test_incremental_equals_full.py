@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from moovitamix_transform import builds, epochs, incremental, prune, runs, sources
 from moovitamix_transform.build import READ, build
+from moovitamix_transform.erasing.forget import forget
 from moovitamix_transform.errors import ApiReset, NoSuchUser
-from moovitamix_transform.forget import forget
 from moovitamix_transform.graph import SOURCES, models
 from moovitamix_transform.landing import Landing
 from moovitamix_transform.streams import STREAMS

@@ -18,8 +18,8 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moovitamix_transform import destination_files, destination_lines, file_read, runs, sources
 from moovitamix_transform import run as runner
+from moovitamix_transform import runs, sources
 from moovitamix_transform.connector import Source
 from moovitamix_transform.errors import (
     ApiReset,
@@ -30,10 +30,11 @@ from moovitamix_transform.errors import (
     WarehouseInUse,
     WrongOrigin,
 )
-from moovitamix_transform.file_landing import FileLanding
-from moovitamix_transform.file_read import FileRead
+from moovitamix_transform.files import destination
+from moovitamix_transform.files.landing import FileLanding
+from moovitamix_transform.files.named import find
+from moovitamix_transform.files.read import FileRead
 from moovitamix_transform.graph import models
-from moovitamix_transform.named_files import find
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.runs import Run
 from moovitamix_transform.streams import STREAMS
@@ -631,8 +632,8 @@ def test_a_land_that_is_cut_off_at_every_commit_lands_each_row_once(
     cut, progress = new_pipeline(), RunProgress(Console(quiet=True), "ERROR")
     with cut.warehouse.writing():
         sources.make_missing(cut.warehouse)
-    monkeypatch.setattr(destination_lines, "BLOCK_BYTES", 1_000)
-    monkeypatch.setattr(file_read, "FLUSH_BYTES", 1_000)
+    monkeypatch.setattr("moovitamix_transform.files.json_lines.BLOCK_BYTES", 1_000)
+    monkeypatch.setattr("moovitamix_transform.files.read.FLUSH_BYTES", 1_000)
     append, committed = Warehouse.append, []
 
     def append_once(warehouse: Warehouse, table: str, *rest: object, **more: object) -> int:
@@ -742,7 +743,7 @@ def begin(pipeline, path: Path) -> None:
         tables = [sources.path(name) for name in ("users", "_lines")]
         newest = {table: (pipeline.warehouse.version(table), pipeline.warehouse.metadata(table)) for table in tables}
         read = FileRead(pipeline.warehouse, "killed", file, newest, {}, count(1))
-        for batch in destination_files.read(file):
+        for batch in destination.read(file):
             read.take(batch)
         read.commit()
 

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from moovitamix_transform import forget as eraser
 from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, WarehouseOption, consoles
 from moovitamix_transform.cli.output import print_object, print_table, shown
+from moovitamix_transform.erasing import forget as eraser
+from moovitamix_transform.erasing.forget import Plan, TableTraces
 from moovitamix_transform.errors import UsageError
-from moovitamix_transform.forget import Plan, TableTraces
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.warehouse import Warehouse
 

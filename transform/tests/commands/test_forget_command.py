@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moovitamix_transform import unfinished
 from moovitamix_transform.cli.app import run_command
+from moovitamix_transform.erasing import unfinished
 
 Command = Callable[..., Any]
 BODY = """

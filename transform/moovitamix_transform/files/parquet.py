@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import msgspec
 import polars as pl
 
-from moovitamix_transform.destination_rows import DATA, META, Batch, Row, fields_of, has_changes, joined
 from moovitamix_transform.errors import FileRefused
+from moovitamix_transform.files.flat_rows import DATA, META, Batch, Row, fields_of, has_changes, joined
 from moovitamix_transform.messages import EMITTED_AT_RANGE, OddLine
 
 BATCH_ROWS = 20_000

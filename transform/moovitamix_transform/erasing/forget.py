@@ -7,10 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
-from moovitamix_transform import builds, erasure, person, removals, sources, unfinished
+from moovitamix_transform import builds, removals, sources
+from moovitamix_transform.erasing import erasure, person, unfinished
+from moovitamix_transform.erasing.person import Person
 from moovitamix_transform.errors import NoSuchUser, UsageError, WarehouseError
 from moovitamix_transform.graph import models
-from moovitamix_transform.person import Person
 from moovitamix_transform.recording import recorded
 from moovitamix_transform.run import build_into
 from moovitamix_transform.warehouse import Warehouse

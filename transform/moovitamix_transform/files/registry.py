@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from moovitamix_transform.errors import FileRefused
-from moovitamix_transform.named_files import NamedFile
+from moovitamix_transform.files.named import NamedFile
 from moovitamix_transform.warehouse import Warehouse
 
 TABLE = "_meta/files"

@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 import polars as pl
 
 from moovitamix_transform.errors import FileRefused, NoSuchFile, UsageError, first_line
-from moovitamix_transform.store_objects import matching
+from moovitamix_transform.files.store import matching
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import object_at
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from moovitamix_transform import files_landed
-from moovitamix_transform.destination_rows import Batch
 from moovitamix_transform.errors import FileRefused
-from moovitamix_transform.files_landed import Row
+from moovitamix_transform.files import registry
+from moovitamix_transform.files.flat_rows import Batch
+from moovitamix_transform.files.named import NamedFile
+from moovitamix_transform.files.registry import Row
 from moovitamix_transform.landing import ENTRY_BYTES, FLUSH_BYTES
-from moovitamix_transform.named_files import NamedFile
 from moovitamix_transform.sources import INSTANT, LINES, path
 from moovitamix_transform.warehouse import Metadata, Warehouse
 
@@ -86,7 +86,7 @@ class FileRead:
         if self._records_at and not self._is_same:
             self._refuse_changed()
         self.commit()
-        sha256 = files_landed.digest(self.file)
+        sha256 = registry.digest(self.file)
         if self.file.has_changed():
             raise FileRefused(
                 f"{self.file.shown}: expected it to be written already, but it changed while it was read. What was "
@@ -106,7 +106,7 @@ class FileRead:
             "run_id": self.run_id,
             "landed_at": datetime.now(UTC),
         }
-        files_landed.record(self.warehouse, row)
+        registry.record(self.warehouse, row)
         return row
 
     def _unfinished(self, table: str) -> dict[str, Any]:

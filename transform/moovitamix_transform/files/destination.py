@@ -8,12 +8,12 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
-from moovitamix_transform.destination_lines import read_lines
-from moovitamix_transform.destination_parquet import read_parquet
-from moovitamix_transform.destination_rows import Batch
 from moovitamix_transform.errors import FileRefused, first_line
-from moovitamix_transform.named_files import NamedFile
-from moovitamix_transform.store_objects import open_object, scan_object
+from moovitamix_transform.files.flat_rows import Batch
+from moovitamix_transform.files.json_lines import read_lines
+from moovitamix_transform.files.named import NamedFile
+from moovitamix_transform.files.parquet import read_parquet
+from moovitamix_transform.files.store import open_object, scan_object
 
 _OLD = "_airbyte_ab_id"
 _SHOWN = 80

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from moovitamix_transform import erasure, sources
-from moovitamix_transform.erasure import Trace
+from moovitamix_transform import sources
+from moovitamix_transform.erasing import erasure
+from moovitamix_transform.erasing.erasure import Trace
 from moovitamix_transform.masking import mask
 from moovitamix_transform.staging import readings
 from moovitamix_transform.staging.json_fields import decode, json_fields

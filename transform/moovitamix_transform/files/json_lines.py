@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from moovitamix_transform.destination_rows import META, Batch, Row, fields_of, has_changes, joined
+from moovitamix_transform.files.flat_rows import META, Batch, Row, fields_of, has_changes, joined
 from moovitamix_transform.messages import OddLine
 
 BLOCK_BYTES = 1024 * 1024

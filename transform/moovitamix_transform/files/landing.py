@@ -8,9 +8,10 @@ from itertools import count
 
 import polars as pl
 
-from moovitamix_transform import destination_files, files_landed, origins
-from moovitamix_transform.file_read import FileRead
-from moovitamix_transform.named_files import NamedFile
+from moovitamix_transform import origins
+from moovitamix_transform.files import destination, registry
+from moovitamix_transform.files.named import NamedFile
+from moovitamix_transform.files.read import FileRead
 from moovitamix_transform.sources import GENERATIONS, INSTANT, path
 from moovitamix_transform.warehouse import Metadata, Warehouse
 
@@ -47,12 +48,12 @@ class FileLanding:
         newest = {table: self._newest(table) for table in map(path, (*streams, "_lines"))}
         for stream in streams:
             origins.require(self.warehouse, stream, "files")
-        landed = files_landed.by_url(self.warehouse)
-        news = [file for file in files if not files_landed.is_landed(landed, file)]
+        landed = registry.by_url(self.warehouse)
+        news = [file for file in files if not registry.is_landed(landed, file)]
         self.landed_before = len(files) - len(news)
         for file in news:
             read = FileRead(self.warehouse, self.run_id, file, newest, landed, self._ordinals)
-            for batch in destination_files.read(file):
+            for batch in destination.read(file):
                 self.received[file.stream] += read.take(batch)
                 self.on_rows(self.received)
                 if read.is_due:
@@ -72,7 +73,7 @@ class FileLanding:
         lack the keys of the odd lines of every file that has records of it.
         """
         by = ["stream", "generation_id"]
-        files = self.warehouse.scan(files_landed.TABLE).filter(pl.col("stream").is_in(streams))
+        files = self.warehouse.scan(registry.TABLE).filter(pl.col("stream").is_in(streams))
         files = files.explode("generation_ids").drop_nulls("generation_ids").rename({"generation_ids": "generation_id"})
         there = files.group_by(by).agg(odd=pl.col("line_count").sum())
         there = there.with_columns(is_past=pl.col("generation_id") < pl.col("generation_id").max().over("stream"))

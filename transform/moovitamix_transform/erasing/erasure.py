@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from moovitamix_transform import delta_log
-from moovitamix_transform.delta_log import Copy
+from moovitamix_transform.erasing import delta_log
+from moovitamix_transform.erasing.delta_log import Copy
 from moovitamix_transform.errors import WarehouseError, first_line
 
 _SCRATCH = ".erasing"

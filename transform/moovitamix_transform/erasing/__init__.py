@@ -1,0 +1,1 @@
+"""`forget`: one person out of every table, every version, every byte."""
