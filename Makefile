@@ -26,13 +26,13 @@ run: .venv/.run ## start the API, sync it, build every table, print a summary (a
 	@$(BIN)/python scripts/run.py
 
 test: .venv/.dev ## every test that needs Python packages only
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	@$(BIN)/python -m pytest -n 3 --cov --cov-report=term
 
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py
 
-test-system: .venv/.dev .venv-system/pyairbyte/.done ## the tests that need more than .venv; installs what they need
-	@$(BIN)/python -m pytest -m system
+test-system: .venv/.dev .venv-system/pyairbyte/.done ## the tests that need more: an S3 server, PyAirbyte; installs what they need
+	@$(BIN)/python -m pytest -m "system and not soak" -n 2
 
 # PyAirbyte pins what we need newer, and installs below Python 3.13 only: without such a Python its tests are skipped.
 .venv-system/pyairbyte/.done: source-moovitamix/integration_tests/pyairbyte.lock

@@ -11,7 +11,7 @@ import polars as pl
 from moovitamix_transform import builds, removals, sources
 from moovitamix_transform.builds import Build
 from moovitamix_transform.errors import NoSuchBuild, WarehouseError
-from moovitamix_transform.graph import models
+from moovitamix_transform.graph import SOURCES, models
 from moovitamix_transform.ledger import KEYS
 from moovitamix_transform.marts.deletions import gone_after
 from moovitamix_transform.staging.latest import ORDER, latest
@@ -72,13 +72,16 @@ def take_out(warehouse: Warehouse, planned: Plan, rebuild: Callable[[], Build]) 
     assert before is not None  # noqa: S101 - the plan was made of it
     paths = {stream: sources.path(stream) for stream, rows in planned.records.items() if rows.height}
     versions = {stream: warehouse.version(path) for stream, path in paths.items()}
-    for stream, path in paths.items():
-        removals.take_out(warehouse, path, "pruned", planned.records[stream])
+    thinned = {
+        stream: removals.take_out(warehouse, path, "pruned", planned.records[stream]) for stream, path in paths.items()
+    }
     after = rebuild() if paths else before
+    # On an object store others may land meanwhile: then the tables have reasons of their own to be other ones.
+    is_alone = all(after.tables[name] == thinned.get(name, before.tables[name]) for name in SOURCES)
     changed = [name for name in models() if not name.startswith("base_") and after.tables[name] != before.tables[name]]
-    if changed:
+    if changed and is_alone:
         for stream, path in paths.items():
-            removals.put_back(warehouse, path, versions[stream])
+            removals.put_back(warehouse, path, versions[stream], after=thinned[stream])
         rebuild()
         raise WarehouseError(
             f"a defect of moovitamix: without the pruned records {', '.join(changed)} would have other rows. They were "

@@ -38,11 +38,14 @@ def take_out(warehouse: Warehouse, table: str, kind: Kind, records: pl.DataFrame
     return warehouse.delete(table, records.drop("_airbyte_generation_id"), metadata, after=version)
 
 
-def put_back(warehouse: Warehouse, table: str, version: int) -> None:
-    """The rows, the state and the counts of an earlier version of a source table, as its newest."""
+def put_back(warehouse: Warehouse, table: str, version: int, *, after: int) -> None:
+    """The rows, the state and the counts of an earlier version of a source table, as its newest.
+
+    Raises WarehouseInUse when the newest is not `after`: what landed meanwhile would be taken back with it.
+    """
     metadata = warehouse.metadata(table, version)
-    warehouse.restore(table, version)
-    warehouse.append(table, warehouse.scan(table, version).head(0).collect(), metadata)
+    restored = warehouse.restore(table, version, after=after)
+    warehouse.append(table, warehouse.scan(table, version).head(0).collect(), metadata, after=restored)
 
 
 def without_proof(generations: pl.LazyFrame, stream: str, pruned: dict[int, int]) -> pl.LazyFrame:

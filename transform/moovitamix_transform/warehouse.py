@@ -310,10 +310,15 @@ class Warehouse:
             merge.when_matched_delete().execute()
             return opened.version()
 
-    def restore(self, table: str, version: int) -> None:
-        """The rows of an earlier version as the newest ones, in one commit."""
-        with self._committing(table, f"could not restore version {version}") as opened:
+    def restore(self, table: str, version: int, *, after: int | None = None) -> int:
+        """The rows of an earlier version as the newest ones, in one commit. Returns the new version.
+
+        Args:
+            after: the version this commit must follow at once.
+        """
+        with self._committing(table, f"could not restore version {version}", after) as opened:
             opened.restore(version)
+            return opened.version()
 
     def compact(self, table: str) -> None:
         """Small files into large ones; the rows, and the metadata of the newest commit, stay."""

@@ -15,6 +15,8 @@ import pytest
 from moovitamix_transform.cli.app import run_command
 from moovitamix_transform.warehouse import Warehouse
 
+pytestmark = pytest.mark.system  # needs a server beside it
+
 BUCKET = "lake"
 
 

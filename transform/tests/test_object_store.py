@@ -25,6 +25,8 @@ from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.warehouse import LAYOUT, Warehouse
 from rich.console import Console
 
+pytestmark = pytest.mark.system  # needs a server beside it
+
 Line = Callable[..., bytes]
 Command = Callable[..., Any]
 PYTHON = Path(sys.executable)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moovitamix_transform import builds, ledger, prune, upkeep
 from moovitamix_transform.catalog import load_table
@@ -232,10 +232,10 @@ def test_a_prune_beside_a_writer_leaves_everything_to_it(pipeline, days):
 
 
 CATALOGUES = st.dictionaries(st.integers(1, 3), st.sampled_from(["a", "b"]), max_size=3)
-READS = st.lists(st.tuples(CATALOGUES, st.sampled_from(["COMPLETE", "COMPLETE", "INCOMPLETE"])), min_size=3, max_size=9)
+READS = st.lists(st.tuples(CATALOGUES, st.sampled_from(["COMPLETE", "COMPLETE", "INCOMPLETE"])), min_size=4, max_size=6)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None)
 @given(reads=READS, kept_days=st.integers(0, 9), late=st.integers(0, 2))
 def test_pruning_changes_no_table(new_pipeline, record: Line, status: Line, reads, kept_days: int, late: int):
     pipeline = new_pipeline()

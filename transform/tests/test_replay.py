@@ -37,7 +37,7 @@ def any_seconds_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     lenient.__annotations__ = model.function.__annotations__
     changed = replace(model, function=lenient, fingerprint="another")
     models = {**graph.models(), "base_tracks": changed}
-    for name in ("build", "tables", "catalog", "graph", "resets"):
+    for name in ("build", "tables", "catalog", "graph"):
         monkeypatch.setattr(f"moovitamix_transform.{name}.models", lambda: models)
 
 
