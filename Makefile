@@ -26,10 +26,10 @@ run: .venv/.run ## start the API, sync it, build every table, print a summary (a
 	@$(BIN)/python scripts/run.py
 
 test: .venv/.dev ## every test that needs Python packages only
-	@$(BIN)/python -m pytest -n 3
+	@$(BIN)/python -m pytest -n 2
 
 coverage: .venv/.dev ## the same, a quarter slower, with the lines that no test reaches; fails below 95 %
-	@$(BIN)/python -m pytest -n 3 --cov --cov-report=term
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py

@@ -196,7 +196,7 @@ def is_alive(pid: str) -> bool:
 @pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(20, id="20_kills"),
+        pytest.param(20, id="20_kills", marks=pytest.mark.timeout(600)),
         pytest.param(300, id="300_kills", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
 )
