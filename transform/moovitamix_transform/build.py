@@ -9,20 +9,19 @@ from typing import Literal
 
 import polars as pl
 
-from moovitamix_transform import builds, drift, fields_seen, incremental, ledger, removals, resets, sources
+from moovitamix_transform import builds, drift, fields_seen, incremental, ledger, news, resets, sources
 from moovitamix_transform.builds import Build
 from moovitamix_transform.data_warnings import DataWarning, all_warnings
 from moovitamix_transform.errors import ContractBroken, DriftFound, LedgerMismatch
-from moovitamix_transform.graph import SOURCES, Model, models
+from moovitamix_transform.graph import Model, models
 from moovitamix_transform.incremental import Changes, Input, no_changes
+from moovitamix_transform.news import News
 from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
 OnDrift = Literal["warn", "fail"]
-# What a build looks at for news: what the models read, and from where on it counts.
-READ = (*SOURCES, "epochs")
 
 
 @dataclass
@@ -66,20 +65,19 @@ def build(
     before_prints = builds.fingerprints(warehouse)
     prints = {name: model.fingerprint for name, model in models().items()}
     changed = [name for name in prints if before and before_prints.get(name) != prints[name]]
-    versions = _source_versions(warehouse, before)
-    is_new_epoch = before is not None and before.tables.get("epochs") != versions["epochs"]
-    is_thinned = before is not None and _removed(warehouse, before.tables) != _removed(warehouse, versions)
-    is_full = full_refresh or before is None or bool(changed) or is_new_epoch or is_thinned
-    if before and not is_full and all(before.tables.get(name) == versions[name] for name in READ):
+    found = news.since(warehouse, before)
+    reasons = found.reasons(before) if before else []
+    is_full = full_refresh or before is None or bool(changed) or bool(reasons)
+    if before and not is_full and found.is_none(before):
         return BuildResult(
             before, False, [], ledger.of_history(warehouse, before.tables), count_warnings(warehouse, before)
         )
     number = before.build_id + 1 if before else 1
-    accepted = before.tables if before and not is_new_epoch else None
-    resets.require_none(warehouse, accepted, versions)
-    noticed = _notice_fields(warehouse, before, versions, number, on_drift)
+    is_comparable = before is not None and not found.is_new_epoch and "generations" not in found.lost
+    resets.require_none(warehouse, before.tables if before and is_comparable else None, found.versions)
+    noticed = _notice_fields(warehouse, before, found, number, on_drift)
 
-    work = _Work(warehouse, None if is_full else before, dict(versions))
+    work = _Work(warehouse, None if is_full else before, dict(found.versions))
     results = []
     for name, model in models().items():
         if work.is_kept(model):
@@ -96,14 +94,9 @@ def build(
         return BuildResult(before, False, results, streams, count_warnings(warehouse, before))
     made = Build(number, run_id, datetime.now(UTC), "polars", is_full, tables)
     builds.publish(warehouse, made, prints)
-    notices = [*noticed.texts, *work.notices]
+    notices = [*noticed.texts, *work.notices, *reasons, *_unfinished_reads(warehouse, found.versions)]
     if changed:
         notices.append(f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild")
-    if is_new_epoch:
-        notices.append("a new epoch began: full rebuild from what was read since")
-    notices += _unfinished_reads(warehouse, versions)
-    if is_thinned:
-        notices.append("records were pruned or erased: full rebuild from what is left")
     return BuildResult(made, True, results, streams, count_warnings(warehouse, made), notices)
 
 
@@ -127,12 +120,10 @@ class _Noticed:
     texts: list[str]
 
 
-def _notice_fields(
-    warehouse: Warehouse, before: Build | None, versions: dict[str, int], number: int, on_drift: OnDrift
-) -> _Noticed:
+def _notice_fields(warehouse: Warehouse, before: Build | None, found: News, number: int, on_drift: OnDrift) -> _Noticed:
     """The fields that appeared or vanished since the build before. They are no news before a build is published: what
     a killed one wrote of them is taken back."""
-    rows = drift.notice(warehouse, before.tables if before else None, versions, number)
+    rows = drift.notice(warehouse, before, found, number)
     texts = [drift.described(row) for row in rows if row["change"] != "known"]
     if texts and on_drift == "fail":
         raise DriftFound(
@@ -205,50 +196,6 @@ class _Work:
             self.notices.append(f"{name}: what is new since build {self._before.build_id} cannot be told: read whole")
             return None
         return Changes(added, added.clear())
-
-
-def _source_versions(warehouse: Warehouse, before: Build | None) -> dict[str, int]:
-    """The versions to read. A commit that only carries a state, or compacts, is no news: the table then has as many
-    rows as before, and nothing was taken out."""
-    # The last first: where a landing is under way, a generation that is seen to be complete has all its records.
-    newest = {name: warehouse.version(sources.path(name)) for name in reversed(READ)}
-    known = before.tables if before else {}
-    return {
-        name: known[name]
-        if name in known and _has_no_news(warehouse, name, known[name], newest[name])
-        else newest[name]
-        for name in READ
-    }
-
-
-def _has_no_news(warehouse: Warehouse, name: str, known: int, newest: int) -> bool:
-    if known == newest:
-        return True
-    one, other = (
-        (_telling_rows(warehouse, name, version), _removed(warehouse, {name: version})) for version in (known, newest)
-    )
-    return one == other
-
-
-def _telling_rows(warehouse: Warehouse, name: str, version: int) -> int:
-    """Rows that say something to a model: of the generations, only those of streams that are always read whole."""
-    if name != "generations":
-        return warehouse.count(sources.path(name), version)
-    whole = [stream.name for stream in STREAMS.values() if not stream.incremental]
-    rows = warehouse.scan(sources.path(name), version).filter(pl.col("stream").is_in(whole))
-    return int(rows.select(pl.len()).collect().item())
-
-
-def _removed(warehouse: Warehouse, versions: dict[str, int]) -> dict[str, tuple[int, int]]:
-    """How many records were pruned from and erased of each source table there is among these."""
-    return {
-        name: (
-            removals.total(warehouse, sources.path(name), versions[name], "pruned"),
-            removals.total(warehouse, sources.path(name), versions[name], "erased"),
-        )
-        for name in (*STREAMS, "_lines")
-        if name in versions
-    }
 
 
 def _write(warehouse: Warehouse, model: Model, versions: dict[str, int], known: int | None) -> int:

@@ -7,9 +7,11 @@ import msgspec
 import polars as pl
 
 from moovitamix_transform import fields_seen, runs, sources
+from moovitamix_transform.builds import Build
 from moovitamix_transform.fields_seen import Row
 from moovitamix_transform.graph import fields_read
 from moovitamix_transform.masking import mask
+from moovitamix_transform.news import News
 from moovitamix_transform.staging.json_fields import decode
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
@@ -31,27 +33,22 @@ class Seen:
     first_value: str
 
 
-def notice(warehouse: Warehouse, accepted: dict[str, int] | None, tables: dict[str, int], build_id: int) -> list[Row]:
-    """The changes in the runs that no build has read yet, as rows of _meta/fields, in the runs' order.
-
-    Args:
-        accepted: the versions of the build before; None when there is none.
-        tables: the source tables' versions to look at.
-    """
-    known = fields_seen.rows(warehouse, accepted.get("fields") if accepted else None)
+def notice(warehouse: Warehouse, before: Build | None, found: News, build_id: int) -> list[Row]:
+    """The changes in the runs that no build has read yet, as rows of _meta/fields, in the runs' order."""
+    known = fields_seen.rows(warehouse, before.tables.get("fields") if before else None)
     order = {run.run_id: place for place, run in enumerate(reversed(runs.every(warehouse)))}
-    found: list[Row] = []
+    noticed: list[Row] = []
     for stream in STREAMS:
-        if accepted and accepted.get(stream) == tables[stream]:
+        if before and before.tables.get(stream) == found.versions[stream]:
             continue
         last = fields_seen.last_changes(known).get(stream, {})
         names = list(dict.fromkeys([*fields_read(stream), *last]))
-        by_run = _fields_by_run(_unread(warehouse, stream, accepted, tables), names)
+        by_run = _fields_by_run(_unread(warehouse, stream, before, found), names)
         for run_id in sorted(by_run, key=lambda each: (order.get(each, len(order)), each)):
             for row in _changes(stream, run_id, by_run[run_id], last):
                 last[row["field"]] = row
-                found.append({**row, "build_id": build_id})
-    return found
+                noticed.append({**row, "build_id": build_id})
+    return noticed
 
 
 def _changes(stream: str, run_id: str, seen: dict[str, Seen], last: dict[str, Row]) -> Iterator[Row]:
@@ -86,14 +83,18 @@ def described(row: Row) -> str:
     return text if row["field"] in fields_read(row["stream"]) else f"{text}; no table has it, the raw text keeps it"
 
 
-def _unread(warehouse: Warehouse, stream: str, accepted: dict[str, int] | None, tables: dict[str, int]) -> pl.LazyFrame:
+def _unread(warehouse: Warehouse, stream: str, before: Build | None, found: News) -> pl.LazyFrame:
     """The records of the runs that landed since the build before: a run's records are all there when it is read."""
-    path = sources.path(stream)
-    if not accepted:
-        return warehouse.scan(path, tables[stream])
-    read = warehouse.scan(path, accepted[stream]).select("_run_id").unique()
-    fresh, _ = warehouse.scan_apart(path, tables[stream], accepted[stream])
-    return fresh.join(read, on="_run_id", how="anti")
+    path, version = sources.path(stream), found.versions[stream]
+    if before is None:
+        return warehouse.scan(path, version)
+    if stream in found.lost:
+        read = [run.run_id for run in runs.every(warehouse) if run.started_at < before.built_at]
+        return warehouse.scan(path, version).filter(~pl.col("_run_id").is_in(read))
+    known = before.tables[stream]
+    read_runs = warehouse.scan(path, known).select("_run_id").unique()
+    fresh, _ = warehouse.scan_apart(path, version, known)
+    return fresh.join(read_runs, on="_run_id", how="anti")
 
 
 def _fields_by_run(records: pl.LazyFrame, known: Sequence[str]) -> dict[str, dict[str, Seen]]:

@@ -1,8 +1,6 @@
 """_meta/epochs: from where on the source tables count. One begins when a reset of the API is accepted."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
 
 import polars as pl
 
@@ -17,6 +15,7 @@ SCHEMA = pl.Schema(
         "run_id": pl.String(),
         "opened_at": pl.Datetime("us", "UTC"),
         "first_generations": pl.List(pl.Struct({"stream": pl.String(), "generation_id": pl.Int64()})),
+        "closed_runs": pl.List(pl.String()),  # those that left lines before: a clock may be set back, ids stay
     }
 )
 
@@ -24,47 +23,54 @@ SCHEMA = pl.Schema(
 @dataclass(frozen=True)
 class Epoch:
     """Attributes:
-    opened_at: when the run began that opened it; None for the first.
     first_generations: by stream, the generation it begins with; a stream that is not there counts from its first.
+    closed_runs: the runs whose lines belong to epochs before.
     """
 
     epoch_id: int
-    opened_at: datetime | None
     first_generations: dict[str, int]
+    closed_runs: tuple[str, ...]
 
     def cut(self, name: str, rows: pl.LazyFrame) -> pl.LazyFrame:
         """The rows of a source table, by its bare name, that belong to this epoch or a later one."""
-        if self.opened_at is None:
+        if self == FIRST:
             return rows
         if name == "_lines":
-            return rows.filter(pl.col("received_at") >= self.opened_at)
+            return rows.filter(~pl.col("run_id").is_in(self.closed_runs))
         if name == "generations":
             first = pl.col("stream").replace_strict(self.first_generations, default=0, return_dtype=pl.Int64)
             return rows.filter(pl.col("generation_id") >= first)
         return rows.filter(pl.col("_airbyte_generation_id") >= self.first_generations.get(name, 0))
 
 
-FIRST = Epoch(1, None, {})
+FIRST = Epoch(1, {}, ())
 
 
 def at(warehouse: Warehouse, version: int | None) -> Epoch:
     """The newest epoch of a version of the table; the first, for a build that is older than the table."""
-    return FIRST if version is None else _read(warehouse, version)
+    if version is None:
+        return FIRST
+    return warehouse.once((TABLE, version), lambda: _read(warehouse, version))
 
 
-@lru_cache(maxsize=16)  # a version of a Delta table never changes, and every table of a build asks for it
 def _read(warehouse: Warehouse, version: int) -> Epoch:
     rows = warehouse.scan(TABLE, version).sort("epoch_id").tail(1).collect().to_dicts()
     if not rows:
         return FIRST
     first = {each["stream"]: each["generation_id"] for each in rows[0]["first_generations"]}
-    return Epoch(rows[0]["epoch_id"], rows[0]["opened_at"], first)
+    return Epoch(rows[0]["epoch_id"], first, tuple(rows[0]["closed_runs"]))
 
 
 def open_next(warehouse: Warehouse, run: Run, first_generations: dict[str, int]) -> int:
-    """Begins an epoch with this run's reads. Returns its number."""
-    number = at(warehouse, warehouse.version(TABLE)).epoch_id + 1
+    """Begins an epoch with this run's reads. Returns its number.
+
+    Raises WarehouseInUse when another one was opened meanwhile.
+    """
+    version = warehouse.version(TABLE)
+    number = at(warehouse, version).epoch_id + 1
     generations = [{"stream": stream, "generation_id": first} for stream, first in first_generations.items()]
-    row = [(number, run.run_id, run.started_at, generations)]
-    warehouse.append(TABLE, pl.DataFrame(row, schema=SCHEMA, orient="row"))
+    lines = warehouse.scan("source/_lines").filter(pl.col("run_id") != run.run_id)
+    closed = lines.select(pl.col("run_id").unique().sort()).collect().to_series().to_list()
+    row = [(number, run.run_id, run.started_at, generations, closed)]
+    warehouse.append(TABLE, pl.DataFrame(row, schema=SCHEMA, orient="row"), after=version)
     return number

@@ -1,6 +1,5 @@
 """What was taken out of a source table on purpose, counted in the very commit that takes it out, as a state is."""
 
-from functools import lru_cache
 from typing import Literal
 
 import polars as pl
@@ -54,7 +53,9 @@ def without_proof(generations: pl.LazyFrame, stream: str, pruned: dict[int, int]
     return generations.with_columns(completed_at=pl.when(~is_pruned).then("completed_at"))
 
 
-@lru_cache(maxsize=64)  # a version's commits never change, and every ledger asks for them
 def _removed(warehouse: Warehouse, table: str, version: int) -> dict[Kind, dict[int, int]]:
-    removed = warehouse.metadata(table, version).get("removed", {})
-    return {kind: {int(each): count for each, count in counts.items()} for kind, counts in removed.items()}
+    def read() -> dict[Kind, dict[int, int]]:
+        removed = warehouse.metadata(table, version).get("removed", {})
+        return {kind: {int(each): count for each, count in counts.items()} for kind, counts in removed.items()}
+
+    return warehouse.once(("removed", table, version), read)

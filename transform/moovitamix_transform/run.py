@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from moovitamix_transform import builds, connector, epochs, ledger, origins, resets, sources
+from moovitamix_transform import builds, connector, epochs, ledger, news, origins, resets, sources
 from moovitamix_transform.blocks import IDLE, read_blocks
-from moovitamix_transform.build import READ, BuildResult, OnDrift, build
+from moovitamix_transform.build import BuildResult, OnDrift, build
 from moovitamix_transform.connector import Source
 from moovitamix_transform.errors import ReadFailed
 from moovitamix_transform.files import named
@@ -49,11 +49,15 @@ def sync_and_build(
 
 
 def _accept_reset(warehouse: Warehouse, run: Run, generations: dict[str, int]) -> str | None:
-    """Opens an epoch that begins with this run's generations, if the API was reset; else says that it was not."""
+    """Opens an epoch that begins with this run's generations, if the API was reset; else says that it was not.
+
+    A stream that this run did not hear of begins anew too, without a record: what it has is of the API before.
+    """
     before = builds.newest(warehouse)
-    newest = {name: warehouse.version(sources.path(name)) for name in READ}
-    if not resets.find(warehouse, before.tables if before else None, newest):
+    if not resets.find(warehouse, before.tables if before else None, news.newest_versions(warehouse)):
         return "--accept-reset: there was no reset to accept; every stream was read whole, no epoch began"
+    silent = [stream for stream in STREAMS if stream not in generations]
+    generations = generations | {stream: sources.open_generation(warehouse, stream) for stream in silent}
     epochs.open_next(warehouse, run, generations)
     return None
 
@@ -62,8 +66,7 @@ def _accept_reset_of_files(warehouse: Warehouse, run: Run) -> str:
     """Opens an epoch that begins, for each stream, with the snapshot of the newest reset, else with its newest
     generation; if the API was not reset, nothing is opened. Returns what a person is told."""
     before = builds.newest(warehouse)
-    newest = {name: warehouse.version(sources.path(name)) for name in READ}
-    found = resets.find(warehouse, before.tables if before else None, newest)
+    found = resets.find(warehouse, before.tables if before else None, news.newest_versions(warehouse))
     if not found:
         return "--accept-reset: there was no reset to accept, no epoch began"
     first = {name: int(warehouse.metadata(sources.path(name)).get("generation_id") or 0) for name in STREAMS}

@@ -104,3 +104,13 @@ def reset_state(warehouse: Warehouse, stream: str) -> None:
     version = warehouse.version(path(stream))
     metadata = warehouse.metadata(path(stream), version)
     warehouse.append(path(stream), pl.DataFrame(schema=RECORDS), {**metadata, "state": None}, after=version)
+
+
+def open_generation(warehouse: Warehouse, stream: str) -> int:
+    """Begins a generation of the stream that has no record yet, and forgets its state. Returns its number."""
+    version = warehouse.version(path(stream))
+    metadata = warehouse.metadata(path(stream), version)
+    number = int(metadata.get("generation_id") or 0) + 1
+    moved = {**metadata, "generation_id": number, "state": None}
+    warehouse.append(path(stream), pl.DataFrame(schema=RECORDS), moved, after=version)
+    return number

@@ -3,12 +3,12 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 from urllib.request import url2pathname
 
@@ -45,6 +45,7 @@ _POLARS_STORE_OPTIONS = {"max_retries": 4, "retry_timeout_ms": 15_000}
 _SOURCE_CONFIGURATION = {**_CONFIGURATION, "delta.enableChangeDataFeed": "true"}
 
 Metadata = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Warehouse:
     root: str
     # A version of a table never changes: opened once, it serves every reader of this object.
     _opened: dict[tuple[str, int], DeltaTable] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _told: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.root:
@@ -78,6 +80,17 @@ class Warehouse:
     @property
     def _polars_options(self) -> dict[str, Any] | None:
         return None if self.is_local else {**_STORE_OPTIONS, **_POLARS_STORE_OPTIONS}
+
+    def once(self, what: Hashable, read: Callable[[], T]) -> T:
+        """What `read` gives, asked for once by this object: for what a version of a table says, which never changes."""
+        if what not in self._told:
+            self._told[what] = read()
+        told: T = self._told[what]
+        return told
+
+    def forget_opened(self) -> None:
+        """The versions that were opened have other files now."""
+        self._opened.clear()
 
     def uri(self, table: str) -> str:
         return f"{self.root}/{table}"
@@ -343,7 +356,7 @@ class Warehouse:
             freed = self._bytes(table, files)
             if files and not is_dry:
                 vacuum(dry_run=False)
-                self._opened.clear()
+                self.forget_opened()
             return freed
 
     def _bytes(self, table: str, files: list[str]) -> int:

@@ -322,7 +322,7 @@ def test_a_killed_forget_is_finished_by_the_next_one(small, new_pipeline, step: 
     root, expected = Path(pipeline.warehouse.root), others_in_kept_builds(pipeline.warehouse)
 
     killed = subprocess.run([sys.executable, "-c", KILLED, root, str(ID), str(step)], capture_output=True, text=True)
-    pipeline.warehouse._opened.clear()
+    pipeline.warehouse.forget_opened()
     between = others_in_kept_builds(pipeline.warehouse)
     planned = forget.plan(pipeline.warehouse, ID)
     forget.forget(pipeline.warehouse, ID)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from moovitamix_transform import builds, epochs, incremental, prune, runs, sources
-from moovitamix_transform.build import READ, build
+from moovitamix_transform import builds, epochs, incremental, news, prune, runs, sources
+from moovitamix_transform.build import build
 from moovitamix_transform.erasing.forget import forget
 from moovitamix_transform.errors import ApiReset, NoSuchUser
 from moovitamix_transform.graph import SOURCES, models
@@ -139,7 +139,7 @@ class Syncs(RuleBasedStateMachine):
         newest = builds.newest(self._warehouse) if Path(self._warehouse.root).exists() else None
         if newest is None:
             return
-        versions = {name: self._warehouse.version(sources.path(name)) for name in READ}
+        versions = news.newest_versions(self._warehouse)
         tables = {name: scan(self._warehouse, name, versions) for name in SOURCES}
         for name, model in models().items():
             tables[name] = model.frame(tables).collect().lazy()

@@ -1,10 +1,10 @@
 """Another universe of ids is not mixed with the one before: nothing is built until a person accepts it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
-from moovitamix_transform import builds, epochs, ledger, resets, runs, sources
-from moovitamix_transform.build import READ
+from moovitamix_transform import builds, epochs, ledger, news, resets, runs
 from moovitamix_transform.catalog import load_table
 from moovitamix_transform.errors import ApiReset
 
@@ -124,8 +124,29 @@ def test_after_an_accepted_reset_syncs_go_on_incrementally(pipeline, tracks):
 def accept(pipeline, lines: list[bytes]) -> None:
     """What `run --accept-reset` does: everything read whole, then an epoch that begins with it."""
     run = runs.Run("run")
-    landing = pipeline.land(lines, full_refresh=frozenset({"listen_history"}))
+    landing = pipeline.land(lines, full_refresh=frozenset({"listen_history"}), run_id=run.run_id)
     before = builds.newest(pipeline.warehouse)
-    newest = {name: pipeline.warehouse.version(sources.path(name)) for name in READ}
+    newest = news.newest_versions(pipeline.warehouse)
     assert resets.find(pipeline.warehouse, before.tables if before else None, newest)
     epochs.open_next(pipeline.warehouse, run, landing.generations)
+
+
+def test_lines_of_before_stay_out_of_the_new_epoch_whatever_the_clock_says(pipeline, tracks, monkeypatch):
+    pipeline.land([*tracks(1, 2), b"from before"])
+    pipeline.build()
+    monkeypatch.setattr("moovitamix_transform.landing.datetime", _Clock(datetime(2000, 1, 1, tzinfo=UTC)))
+
+    accept(pipeline, [*tracks(8, 9), b"from since"])
+    pipeline.build()
+
+    assert pipeline.rows("quarantine")["data"].to_list() == ["from since"]
+
+
+class _Clock:
+    """A clock that was set back."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def now(self, zone: object) -> datetime:
+        return self._at

@@ -101,7 +101,7 @@ def forget(warehouse: Warehouse, user_id: int, on_table: Callable[[str], None] =
                 on_table(table)
                 erasure.erase(root, table, planned.person.trace)
         finally:
-            warehouse._opened.clear()  # the versions it has opened have other files now
+            warehouse.forget_opened()
         told = [_unquoted(notice, planned.person) for notice in judged.notices] if judged.is_published else []
         notices = [*told, *result.notices, *_outside_of_tables(root, planned.person)]
         _require_gone(root, planned.person)

@@ -52,6 +52,22 @@ def test_the_read_that_accepts_a_reset_is_not_given_the_old_state(moovitamix: Co
     assert given == [[], ["listen_history"], []]
 
 
+def test_a_stream_that_the_accepted_read_does_not_speak_of_begins_anew_too(moovitamix: Command, source: Source):
+    lone = "for each in (101, 102): track(each)"
+    assert moovitamix("run", "--source", source("track(1), track(2), user(7), listen(7, [1, 2])")).code == 0
+    assert moovitamix("run", "--source", source(lone)).code == 1
+
+    accepted = moovitamix("run", "--source", source(lone), "--accept-reset")
+    later = moovitamix("run", "--source", source(f"{lone}\nuser(107), listen(107, [101])"))
+
+    assert (accepted.code, later.code) == (0, 0), accepted.err + later.err
+    assert [row["user_id"] for row in json.loads(moovitamix("show", "dim_users", "--json", "--as-of", "2").out)] == []
+    assert [row["user_id"] for row in json.loads(moovitamix("show", "dim_users", "--json").out)] == [107]
+    listens = json.loads(moovitamix("show", "fct_listens", "--json").out)
+    assert [(row["user_id"], row["track_id"]) for row in listens] == [(107, 101)]
+    assert moovitamix("check").code == 0
+
+
 def test_accepting_a_reset_that_was_none_reads_all_and_says_so(moovitamix: Command, source: Source):
     moovitamix("run", "--source", source("sync()"))
 
