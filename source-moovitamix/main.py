@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`python main.py spec|check|discover|read …`: the Airbyte source that manifest.yaml and components.py describe."""
 
+import gc
 import importlib.util
 import logging
 import os
@@ -159,6 +160,7 @@ def _read(flag: str, path: str | None, expected: str, reader: Callable[[str], Re
 
 def main() -> None:
     """Ends at once after an error: threads that wait for a retry must not keep a failed read alive."""
+    gc.freeze()  # the hundred thousand objects of the imports live on: to look through them again costs a tenth of a sync
     logging.raiseExceptions = False  # a log line for a closed pipe would print a traceback
     try:
         run(sys.argv[1:])
