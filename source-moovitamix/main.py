@@ -160,7 +160,7 @@ def _read(flag: str, path: str | None, expected: str, reader: Callable[[str], Re
 
 def main() -> None:
     """Ends at once after an error: threads that wait for a retry must not keep a failed read alive."""
-    gc.freeze()  # the hundred thousand objects of the imports live on: to look through them again costs a tenth of a sync
+    gc.freeze()  # what the imports made lives on: to look through it again and again is a tenth of a sync's time
     logging.raiseExceptions = False  # a log line for a closed pipe would print a traceback
     try:
         run(sys.argv[1:])
