@@ -10,10 +10,16 @@ from typing import Any, TypeVar
 import msgspec
 import polars as pl
 
+MOST_LAYOUTS = 3  # looked for in a batch; what has none of them is taken apart record by record
+LONGEST_LAYOUT = 5_000  # characters of a pattern, which is some fifty fields
 LANDED_DEPTH = 1000  # Python's default limit, under which landing reads
 T = TypeVar("T")
 _recursion_lock = Lock()
 _string = msgspec.json.Decoder(str)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_SPACE = r"[ \t\n\r]*"
+# In what is known to be JSON: a string without escapes, an array of numbers and words, a number or a word.
+_VALUE = r"""(?:"[^"\\]*"|\[[^\[\]{}"]*\]|[^ \t\n\r,"\[\]{}]+)"""
 
 
 def json_fields(data: pl.Expr, fields: Sequence[str]) -> pl.Expr:
@@ -38,9 +44,53 @@ def as_token(value: str) -> str | None:
 
 
 def _tokens(texts: pl.Series, fields: tuple[str, ...]) -> pl.Series:
-    rows = _decode(texts.fill_null("{}"), fields)
+    return _table(texts.fill_null("{}"), fields, MOST_LAYOUTS).to_struct(texts.name)
+
+
+def _table(texts: pl.Series, fields: tuple[str, ...], layouts: int) -> pl.DataFrame:
+    """The tokens, a column a field. The records of a read are laid out alike, but for the nulls left out: those that
+    are as the first of them are taken apart together, then those that are as the first of the others."""
+    layout = _layout(texts[0], fields) if layouts and texts.len() else None
+    if layout is None:
+        return _of_any_layout(texts, fields)
+    tokens = _of_layout(texts, fields, layout)
+    others = tokens["is_other"].arg_true()
+    tokens = tokens.select(fields)
+    if others.is_empty():
+        return tokens
+    theirs = _table(texts.gather(others), fields, layouts - 1)
+    return tokens.with_columns(column.scatter(others, theirs[column.name]) for column in tokens.iter_columns())
+
+
+def _layout(text: str, fields: tuple[str, ...]) -> str | None:
+    """A pattern for the records with this one's names in this order, and values in which nothing is escaped or nested:
+    one group a field. None for a record without the fields, or with so many names that a pattern does not pay."""
+    names = list(decode(_object.decode, text))
+    if not set(fields) & {*names}:
+        return None
+    values = {name: f"(?P<f{at}>{_VALUE})" for at, name in enumerate(fields)}
+    parts = (f'{_SPACE}"{pl.escape_regex(name)}"{_SPACE}:{_SPACE}{values.get(name, _VALUE)}{_SPACE}' for name in names)
+    layout = rf"^{_SPACE}\{{{','.join(parts)}\}}{_SPACE}$"
+    return layout if len(layout) <= LONGEST_LAYOUT else None
+
+
+def _of_layout(texts: pl.Series, fields: tuple[str, ...], layout: str) -> pl.DataFrame:
+    """The tokens of the records that are laid out so, null for the others, and `is_other`. One expression, without
+    Python's lock: a third of the time that msgspec takes."""
+    groups = texts.to_frame().select(pl.first().str.extract_groups(layout)).to_series().struct.unnest()
+    tokens = [
+        pl.when(pl.col(f"f{at}") != "null").then(f"f{at}").alias(name)
+        if f"f{at}" in groups.columns
+        else pl.lit(None, pl.String).alias(name)
+        for at, name in enumerate(fields)
+    ]
+    return groups.select(*tokens, is_other=pl.nth(0).is_null())
+
+
+def _of_any_layout(texts: pl.Series, fields: tuple[str, ...]) -> pl.DataFrame:
+    rows = _decode(texts, fields)
     columns = [pl.Series(field, list(map(bytes, map(attrgetter(field), rows))), pl.Binary) for field in fields]
-    return pl.DataFrame([_as_tokens(column) for column in columns]).to_struct(texts.name)
+    return pl.DataFrame([_as_tokens(column) for column in columns])
 
 
 def _as_tokens(values: pl.Series) -> pl.Series:

@@ -5,7 +5,36 @@ from collections.abc import Callable
 import msgspec
 import polars as pl
 import pytest
-from moovitamix_transform.staging.json_fields import decode, json_fields
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moovitamix_transform.staging.json_fields import as_token, decode, json_fields
+
+NAMES = ["id", "name", "other", "i.d", "é ]"]
+VALUES = [
+    "7",
+    "-0",
+    "1.5E-7",
+    "null",
+    "true",
+    '""',
+    '"a b,:{}[]"',
+    '"null"',
+    r'"\"\u00e9\\"',
+    "[]",
+    "[1, 2,null]",
+    "[[1]]",
+]
+VALUES += ['["id"]', '{"id":3}', "{}", '"é\u2028"']
+SPACES = st.sampled_from(["", "", " ", "\t", " \r\n "])
+LAYOUTS = st.lists(st.sampled_from(NAMES), max_size=6)  # a name may come twice
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[list[tuple[str, str]]]:
+    """Records as pairs of a name and the value as it is written; many are laid out alike."""
+    layouts = draw(st.lists(LAYOUTS, min_size=1, max_size=5))
+    records = draw(st.lists(st.sampled_from(layouts), max_size=12))
+    return [[(name, draw(st.sampled_from(VALUES))) for name in names] for names in records]
 
 
 def tokens(*texts: str | None) -> list[tuple]:
@@ -53,3 +82,20 @@ def test_nested_json_is_read_however_deep_its_reader_is_called():
     read = at_depth(200, lambda: decode(decoder.decode, text))
 
     assert bytes(read) == text.encode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(batches(), st.data())
+def test_however_the_records_of_a_batch_are_laid_out_each_has_the_tokens_it_was_written_with(batch, data):
+    space = st.tuples(*[SPACES] * 4)
+    texts = []
+    for record in batch:
+        pairs = []
+        for name, value in record:
+            before, after_name, before_value, after = data.draw(space)
+            pairs.append(f'{before}"{name}"{after_name}:{before_value}{value}{after}')
+        texts.append("{" + ",".join(pairs) + "}")
+
+    got = tokens(*texts)
+
+    assert got == [tuple(as_token(dict(record).get(name, "null")) for name in ("id", "name")) for record in batch]
