@@ -24,7 +24,7 @@ VALUES = [
     "[1, 2,null]",
     "[[1]]",
 ]
-VALUES += ['["id"]', '{"id":3}', "{}", '"é\u2028"']
+VALUES += [r'"\u00e9"', r'"\\"', '["id"]', '{"id":3}', "{}", '"é\u2028"']
 SPACES = st.sampled_from(["", "", " ", "\t", " \r\n "])
 LAYOUTS = st.lists(st.sampled_from(NAMES), max_size=6)  # a name may come twice
 
