@@ -1,6 +1,6 @@
 """What every contract shares: column types, and how a result is brought to them and held against them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import dataframely as dy
 import narwhals as nw
@@ -12,7 +12,20 @@ SHOWN_FAILURES = 5
 
 
 class Contract(dy.Schema):
-    """The promise of one table: columns in order, types, nullability, ranges, key. Its docstring is the grain."""
+    """The promise of one table: columns in order, types, nullability, ranges, key. Its docstring is the grain.
+
+    Attributes:
+        rows_by: the columns of tables before it, as `table.column`, that decide which rows there are, and which of the
+            records with one key they are made of.
+    """
+
+    rows_by: ClassVar[tuple[str, ...]] = ()
+
+
+def made_of(*columns: str) -> dict[str, tuple[str, ...]]:
+    """A column's metadata: the columns of tables before it, as `table.column`, that its values are computed from, those
+    that its rows are joined, grouped and sorted by included."""
+    return {"made_of": columns}
 
 
 def key(kind: type[dy.Column], description: str, **options: Any) -> Any:  # noqa: ANN401 - dataframely's own signature
@@ -20,15 +33,13 @@ def key(kind: type[dy.Column], description: str, **options: Any) -> Any:  # noqa
     return kind(primary_key=True, nullable=False, description=description, **options)
 
 
-def instant(description: str, *, nullable: bool = False, primary_key: bool = False) -> Any:  # noqa: ANN401
+def instant(description: str, *, nullable: bool = False, **options: Any) -> Any:  # noqa: ANN401
     """An instant in UTC, in microseconds."""
-    return dy.Datetime(
-        time_zone="UTC", time_unit="us", nullable=nullable, primary_key=primary_key, description=description
-    )
+    return dy.Datetime(time_zone="UTC", time_unit="us", nullable=nullable, description=description, **options)
 
 
-def text(description: str, *, nullable: bool = True) -> Any:  # noqa: ANN401
-    return dy.String(nullable=nullable, description=description)
+def text(description: str, *, nullable: bool = True, **options: Any) -> Any:  # noqa: ANN401
+    return dy.String(nullable=nullable, description=description, **options)
 
 
 class Judged(Contract):
@@ -45,11 +56,12 @@ def broken_rules() -> Any:  # noqa: ANN401
     return dy.List(dy.String(), nullable=False, description="The rules the record breaks; empty when it is good.")
 
 
-def plays() -> Any:  # noqa: ANN401
+def plays(**options: Any) -> Any:  # noqa: ANN401
     return dy.List(
         dy.Struct({"track_id": dy.Int64(nullable=False), "position": dy.Int32(nullable=False, min=1)}, nullable=False),
         nullable=False,
         description="The tracks of the list in their order; empty when the record has none. Positions from 1.",
+        **options,
     )
 
 
