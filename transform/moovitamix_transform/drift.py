@@ -12,7 +12,7 @@ from moovitamix_transform.fields_seen import Row
 from moovitamix_transform.graph import fields_read
 from moovitamix_transform.masking import mask
 from moovitamix_transform.news import News
-from moovitamix_transform.staging.json_fields import decode
+from moovitamix_transform.staging.decoding import decode
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 

@@ -134,9 +134,11 @@ def _fingerprint(module: ModuleType) -> str:
 
 
 _SHARED = (
+    "staging.decoding",
     "staging.fields",
     "staging.json_fields",
     "staging.latest",
+    "staging.layouts",
     "staging.readings",
     "marts.deletions",
     "marts.history",

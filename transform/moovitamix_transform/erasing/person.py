@@ -14,7 +14,8 @@ from moovitamix_transform.erasing import erasure
 from moovitamix_transform.erasing.erasure import Trace
 from moovitamix_transform.masking import mask
 from moovitamix_transform.staging import readings
-from moovitamix_transform.staging.json_fields import decode, json_fields
+from moovitamix_transform.staging.decoding import decode
+from moovitamix_transform.staging.json_fields import json_fields
 from moovitamix_transform.warehouse import Warehouse
 
 _STRUCK_VALUE = '"erased"'

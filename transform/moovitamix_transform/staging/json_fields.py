@@ -1,25 +1,18 @@
 """A record's JSON text → the raw JSON token of each field, so that a type is judged before it is cast."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import attrgetter
-from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import polars as pl
 
+from moovitamix_transform.staging import layouts
+from moovitamix_transform.staging.decoding import decode
+
 MOST_LAYOUTS = 3  # looked for in a batch; what has none of them is taken apart record by record
-LONGEST_LAYOUT = 5_000  # characters of a pattern, which is some fifty fields
-LANDED_DEPTH = 1000  # Python's default limit, under which landing reads
-T = TypeVar("T")
-_recursion_lock = Lock()
 _string = msgspec.json.Decoder(str)
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_SPACE = r"[ \t\n\r]*"
-# In what is known to be JSON: a string without escapes, an array of numbers and words, a number or a word.
-_VALUE = r"""(?:"[^"\\]*"|\[[^\[\]{}"]*\]|[^ \t\n\r,"\[\]{}]+)"""
 
 
 def json_fields(data: pl.Expr, fields: Sequence[str]) -> pl.Expr:
@@ -47,10 +40,10 @@ def _tokens(texts: pl.Series, fields: tuple[str, ...]) -> pl.Series:
     return _table(texts.fill_null("{}"), fields, MOST_LAYOUTS).to_struct(texts.name)
 
 
-def _table(texts: pl.Series, fields: tuple[str, ...], layouts: int) -> pl.DataFrame:
+def _table(texts: pl.Series, fields: tuple[str, ...], tries: int) -> pl.DataFrame:
     """The tokens, a column a field. The records of a read are laid out alike, but for the nulls left out: those that
     are as the first of them are taken apart together, then those that are as the first of the others."""
-    layout = _layout(texts[0], fields) if layouts and texts.len() else None
+    layout = _layout(texts[0], fields) if tries and texts.len() else None
     if layout is None:
         return _of_any_layout(texts, fields)
     tokens = _of_layout(texts, fields, layout)
@@ -58,20 +51,17 @@ def _table(texts: pl.Series, fields: tuple[str, ...], layouts: int) -> pl.DataFr
     tokens = tokens.select(fields)
     if others.is_empty():
         return tokens
-    theirs = _table(texts.gather(others), fields, layouts - 1)
+    theirs = _table(texts.gather(others), fields, tries - 1)
     return tokens.with_columns(column.scatter(others, theirs[column.name]) for column in tokens.iter_columns())
 
 
 def _layout(text: str, fields: tuple[str, ...]) -> str | None:
-    """A pattern for the records with this one's names in this order, and values in which nothing is escaped or nested:
-    one group a field. None for a record without the fields, or with so many names that a pattern does not pay."""
-    names = list(decode(_object.decode, text))
-    if not set(fields) & {*names}:
+    """A pattern for the records laid out as this one, with a group for each field; None for one without the fields."""
+    groups = {field: f"(?P<f{at}>{layouts.VALUE})" for at, field in enumerate(fields)}
+    names = layouts.fields_of(text)
+    if not groups.keys() & names:
         return None
-    values = {name: f"(?P<f{at}>{_VALUE})" for at, name in enumerate(fields)}
-    parts = (f'{_SPACE}"{pl.escape_regex(name)}"{_SPACE}:{_SPACE}{values.get(name, _VALUE)}{_SPACE}' for name in names)
-    layout = rf"^{_SPACE}\{{{','.join(parts)}\}}{_SPACE}$"
-    return layout if len(layout) <= LONGEST_LAYOUT else None
+    return layouts.pattern({name: groups.get(name, layouts.VALUE) for name in names})
 
 
 def _of_layout(texts: pl.Series, fields: tuple[str, ...], layout: str) -> pl.DataFrame:
@@ -108,21 +98,6 @@ def _decode(texts: pl.Series, fields: tuple[str, ...]) -> list[Any]:
     if texts.str.contains("\n", literal=True).any():  # a line break between tokens is JSON, but no JSON line
         return [decode(decoder.decode, text) for text in texts]
     return decode(decoder.decode_lines, "\n".join(texts.to_list()))
-
-
-def decode(decoder: Callable[[str], T], text: str) -> T:
-    """What the decoder makes of JSON that landing has read already, however deep it is nested: Python's limit counts
-    the caller's own frames, and landing may have had fewer."""
-    try:
-        return decoder(text)
-    except RecursionError:
-        with _recursion_lock:
-            limit = sys.getrecursionlimit()
-            sys.setrecursionlimit(limit + LANDED_DEPTH)
-            try:
-                return decoder(text)
-            finally:
-                sys.setrecursionlimit(limit)
 
 
 @lru_cache

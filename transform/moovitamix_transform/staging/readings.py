@@ -3,7 +3,8 @@
 import msgspec
 import polars as pl
 
-from moovitamix_transform.staging.json_fields import as_token, decode
+from moovitamix_transform.staging.decoding import decode
+from moovitamix_transform.staging.json_fields import as_token
 
 _ONLY_DIGITS = r"^-?[0-9]+$"
 _OFFSET = r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?"

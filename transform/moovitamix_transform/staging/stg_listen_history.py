@@ -6,6 +6,7 @@ import dataframely as dy
 import narwhals as nw
 
 from moovitamix_transform import contracts
+from moovitamix_transform.contracts import made_of
 from moovitamix_transform.staging.latest import latest
 
 LOCAL_BY = ("user_id", "listened_at")
@@ -15,10 +16,26 @@ LOOKUPS = {"listen_history": ("_airbyte_raw_id", "raw_id")}
 class StgListenHistory(contracts.Contract):
     """One row per (user_id, listened_at), latest."""
 
-    user_id = contracts.key(dy.Int64, "Who listened.")
-    listened_at = contracts.instant("The record's created_at: one instant for the whole list.", primary_key=True)
-    updated_at = contracts.instant("The API's updated_at, which is the stream's cursor.")
-    plays = contracts.plays()
+    rows_by = (
+        "base_listen_history.user_id",
+        "base_listen_history.listened_at",
+        "base_listen_history.broken_rules",
+        "base_listen_history.generation_id",
+        "base_listen_history.updated_at",
+        "base_listen_history.extracted_at",
+        "listen_history._airbyte_data",
+    )
+
+    user_id = contracts.key(dy.Int64, "Who listened.", metadata=made_of("base_listen_history.user_id"))
+    listened_at = contracts.instant(
+        "The record's created_at: one instant for the whole list.",
+        primary_key=True,
+        metadata=made_of("base_listen_history.listened_at"),
+    )
+    updated_at = contracts.instant(
+        "The API's updated_at, which is the stream's cursor.", metadata=made_of("base_listen_history.updated_at")
+    )
+    plays = contracts.plays(metadata=made_of("base_listen_history.plays"))
 
 
 def stg_listen_history(base_listen_history: nw.LazyFrame[Any], listen_history: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

@@ -6,6 +6,7 @@ import dataframely as dy
 import narwhals as nw
 
 from moovitamix_transform import contracts
+from moovitamix_transform.contracts import made_of
 from moovitamix_transform.staging.latest import latest
 
 LOCAL_BY = ("user_id",)
@@ -15,14 +16,27 @@ LOOKUPS = {"users": ("_airbyte_raw_id", "raw_id")}
 class StgUsers(contracts.Contract):
     """One row per user, latest."""
 
-    user_id = contracts.key(dy.Int64, "The API's id.")
-    first_name = contracts.text("First name.")
-    last_name = contracts.text("Last name.")
-    email = contracts.text("E-mail address in lower case; not unique.")
-    gender = contracts.text("Any word.")
-    favorite_genre = contracts.text("The API's favorite_genres, which holds one.")
-    created_at = contracts.instant("The API's created_at.")
-    updated_at = contracts.instant("The API's updated_at; before created_at on a quarter of the rows.")
+    rows_by = (
+        "base_users.user_id",
+        "base_users.broken_rules",
+        "base_users.generation_id",
+        "base_users.updated_at",
+        "base_users.extracted_at",
+        "users._airbyte_data",
+    )
+
+    user_id = contracts.key(dy.Int64, "The API's id.", metadata=made_of("base_users.user_id"))
+    first_name = contracts.text("First name.", metadata=made_of("base_users.first_name"))
+    last_name = contracts.text("Last name.", metadata=made_of("base_users.last_name"))
+    email = contracts.text("E-mail address in lower case; not unique.", metadata=made_of("base_users.email"))
+    gender = contracts.text("Any word.", metadata=made_of("base_users.gender"))
+    favorite_genre = contracts.text(
+        "The API's favorite_genres, which holds one.", metadata=made_of("base_users.favorite_genre")
+    )
+    created_at = contracts.instant("The API's created_at.", metadata=made_of("base_users.created_at"))
+    updated_at = contracts.instant(
+        "The API's updated_at; before created_at on a quarter of the rows.", metadata=made_of("base_users.updated_at")
+    )
 
 
 def stg_users(base_users: nw.LazyFrame[Any], users: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moovitamix_transform.staging.json_fields import as_token, decode, json_fields
+from moovitamix_transform.staging.decoding import decode
+from moovitamix_transform.staging.json_fields import as_token, json_fields
 
 NAMES = ["id", "name", "other", "i.d", "é ]"]
 VALUES = [
