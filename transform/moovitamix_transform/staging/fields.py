@@ -62,8 +62,14 @@ def read_fields(records: pl.LazyFrame, fields: tuple[Field, ...]) -> pl.LazyFram
     return typed.select(
         *PROVENANCE,
         *(field.finish(pl.col(field.column)).alias(field.column) for field in fields),
-        pl.concat_list(rules).list.drop_nulls().alias("broken_rules"),
+        _listed(rules).alias("broken_rules"),
     )
+
+
+def _listed(rules: list[pl.Expr]) -> pl.Expr:
+    """Those that are not null. Nearly all are, and a list made of columns is dear: a tenth of the time for a text."""
+    broken = pl.concat_str(rules, separator=",", ignore_nulls=True)
+    return pl.when(broken == "").then(pl.lit([], dtype=pl.List(pl.String))).otherwise(broken.str.split(","))
 
 
 def _broken_rule(field: Field, token: pl.Expr) -> pl.Expr:

@@ -9,7 +9,8 @@ from moovitamix_transform.staging.json_fields import as_token
 _ONLY_DIGITS = r"^-?[0-9]+$"
 _OFFSET = r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?"
 _INSTANT = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]{{2}}:[0-9]{{2}}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|{_OFFSET})?$"
-_PLAIN_ITEMS = r"^\[\s*(?:-?[0-9]+\s*(?:,\s*-?[0-9]+\s*)*)?\]$"
+_PLAIN_ITEMS = r"^\[ *(?:-?[0-9]+ *(?:, *-?[0-9]+ *)*)?\]$"
+_WITH_MICROSECONDS = len("2026-11-24T09:04:00.000000")
 _FIRST_INSTANT = pl.datetime(1, 1, 1, time_unit="us", time_zone="UTC")
 _LAST_INSTANT = pl.datetime(9999, 12, 31, 23, 59, 59, 999_999, time_unit="us", time_zone="UTC")
 _LAST_SECOND = 2**31 - 1
@@ -67,46 +68,60 @@ def _content(token: pl.Expr) -> pl.Expr:
 
 
 def _instants(tokens: pl.Series) -> pl.Series:
-    token, text, offset, utc = (pl.col(name) for name in ("token", "text", "offset", "utc"))
-    local = (
-        text.str.replace(rf"(?:Z|{_OFFSET})$", "")
-        .str.replace(" ", "T", literal=True)
-        .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", time_zone="UTC", strict=False)
-    )
+    token, text, local, offset, utc = (pl.col(name) for name in ("token", "text", "local", "offset", "utc"))
     hours, minutes = (offset.str.slice(at, 2).cast(pl.Int64, strict=False).fill_null(0) for at in (1, 3))
     sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
     return (
         pl.DataFrame({"token": tokens})
         .select(text=pl.when(_is_string(token)).then(_content(token)))
         .select(text=pl.when(text.str.contains(_INSTANT)).then(text))
-        .select("text", offset=text.str.extract(rf"({_OFFSET})$").str.replace(":", "", literal=True))
+        .select(
+            local=text.str.replace(rf"(?:Z|{_OFFSET})$", "").str.replace(" ", "T", literal=True),
+            offset=text.str.extract(rf"({_OFFSET})$").str.replace(":", "", literal=True),
+        )
+        .select("offset", local=_without_zone(local))
         .select(utc=local - pl.duration(minutes=sign * (hours * 60 + minutes)))
         .select(pl.when(utc.is_between(_FIRST_INSTANT, _LAST_INSTANT)).then(utc))
         .to_series()
     )
 
 
+def _without_zone(text: pl.Expr) -> pl.Expr:
+    """Polars reads a known number of digits, as in the API's instants, in a quarter of the time."""
+    is_usual = text.str.len_bytes() == _WITH_MICROSECONDS
+    usual, other = (
+        pl.when(condition).then(text).str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+        for condition, form in ((is_usual, "%Y-%m-%dT%H:%M:%S.%6f"), (~is_usual, "%Y-%m-%dT%H:%M:%S%.f"))
+    )
+    return pl.coalesce(usual, other)
+
+
 def _plays(tokens: pl.Series) -> pl.Series:
     token, is_plain, plain, mixed, ids = (pl.col(name) for name in ("token", "is_plain", "plain", "mixed", "ids"))
-    digits = pl.when(is_plain).then(token.str.replace_all(r"[\[\]\s]", ""))
-    return (
+    digits = token.str.replace_all(" ", "", literal=True).str.strip_chars("[]")
+    lists = (
         pl.DataFrame({"token": tokens})
         .with_columns(is_plain=token.str.contains(_PLAIN_ITEMS))
-        .with_columns(plain=digits, mixed=pl.when(token.str.starts_with("[") & ~is_plain).then(token))
+        .select(plain=pl.when(is_plain).then(digits), mixed=pl.when(token.str.starts_with("[") & ~is_plain).then(token))
         .with_columns(plain=pl.when(plain == "").then(pl.lit([], pl.List(pl.String))).otherwise(plain.str.split(",")))
         .with_columns(mixed=mixed.map_batches(_elements, return_dtype=pl.List(pl.String)))
         .select(ids=plain.cast(pl.List(pl.Int64), strict=False).fill_null(mixed.list.eval(integer(pl.element()))))
         .select(ids=pl.when(~ids.list.eval(pl.element().is_null()).list.any()).then(ids))
-        .select(
-            ids.list.eval(
-                pl.struct(
-                    pl.element().alias("track_id"),
-                    pl.element().cum_count().cast(pl.Int32).alias("position"),
-                )
-            )
-        )
-        .to_series()
     )
+    return _numbered(lists["ids"])
+
+
+def _numbered(ids: pl.Series) -> pl.Series:
+    """The ids of each list with their places in it."""
+    count = pl.col("count")
+    lists = pl.DataFrame({"ids": ids}).with_row_index("row").with_columns(count=pl.col("ids").list.len())
+    # Through one flat column, where a list without ids is a row too: list by list it takes five times as long.
+    places = pl.int_ranges(1, count + 1, dtype=pl.Int32)
+    flat = lists.select("row", "ids", position=places).explode("ids", "position", empty_as_null=True)
+    plays = flat.select(pl.col("row").set_sorted(), play=pl.struct(track_id="ids", position="position"))
+    made = plays.group_by("row", maintain_order=True).agg("play")
+    numbered = pl.when(count > 0).then(made["play"]).when(count == 0).then(pl.lit([], dtype=PLAYS))
+    return lists.select(numbered.alias(ids.name)).to_series()
 
 
 def _elements(arrays: pl.Series) -> pl.Series:
