@@ -1,11 +1,11 @@
 """`builds` and `diff`: what was published when, and what changed from one build to another."""
 
-from itertools import zip_longest
 from typing import Annotated
 
 import typer
 
 from moovitamix_transform import builds as all_builds
+from moovitamix_transform import listings
 from moovitamix_transform.builds import Build
 from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
@@ -15,10 +15,9 @@ from moovitamix_transform.cli.options import (
     consoles,
     reading,
 )
-from moovitamix_transform.cli.output import Row, print_json, print_table, tell_of_more_than
+from moovitamix_transform.cli.output import print_json, print_table, tell_of_more_than
 from moovitamix_transform.cli.tables import PERSON_ROWS
 from moovitamix_transform.diff import diff as compare_builds
-from moovitamix_transform.graph import models
 
 BUILDS_EXAMPLE = "Example: moovitamix builds --limit 5"
 DIFF_EXAMPLE = "Example: moovitamix diff 1 2; moovitamix diff 2026-11-23 2026-11-24"
@@ -30,8 +29,7 @@ def builds(
     limit: LimitOption = None, warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False
 ) -> None:
     """List the builds, newest first: when, by which run, how many of their tables got a new version."""
-    there = all_builds.every(reading(warehouse))
-    rows = [_row(build, before) for build, before in zip_longest(there, there[1:])]
+    rows = listings.builds(reading(warehouse))
     if as_json:
         print_json(rows[:limit])
         return
@@ -61,14 +59,6 @@ def diff(
     print_table(found, ("table", "added", "removed", "changed"), title=title)
     if not found:
         consoles().err.print("every table has the same version in both; --all lists them")
-
-
-def _row(build: Build, before: Build | None) -> Row:
-    """The tables that this build made or took on: those it read are not counted."""
-    known = before.tables if before else {}
-    new = [name for name in models() if build.tables.get(name) != known.get(name)]
-    row = {name: value for name, value in vars(build).items() if name != "tables"}
-    return row | {"new_version_count": len(new)}
 
 
 def _is_new(table: str, before: Build, after: Build) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from moovitamix_transform import catalog, upkeep
+from moovitamix_transform import catalog, listings, upkeep
 from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
     JsonOption,
@@ -37,17 +37,7 @@ def _group(context: typer.Context) -> None:
 @app.command("list", epilog="Example: moovitamix quarantine list --json")
 def list_(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
     """Count the rows per stream and rule, with when each was first and last seen."""
-    rows = (
-        catalog.resolve(reading(warehouse), "quarantine")
-        .group_by("stream", "rule")
-        .agg(
-            pl.len().cast(pl.Int64).alias("count"),
-            pl.col("extracted_at").min().alias("first_seen"),
-            pl.col("extracted_at").max().alias("last_seen"),
-        )
-        .sort("stream", "rule", nulls_last=True)
-        .collect()
-    )
+    rows = listings.quarantine(reading(warehouse))
     if as_json:
         print_json(rows.iter_rows(named=True))
     else:

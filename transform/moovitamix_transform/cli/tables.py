@@ -5,7 +5,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from moovitamix_transform import catalog
+from moovitamix_transform import catalog, listings
 from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
     JsonOption,
@@ -21,18 +21,12 @@ from moovitamix_transform.graph import Model, models
 TABLES_EXAMPLE = "Example: moovitamix tables"
 SHOW_EXAMPLE = "Example: moovitamix show track_popularity --as-of 2026-11-24 --limit 5"
 PERSON_ROWS = 20
-COLUMNS = ("table", "layer", "grain", "rows", "version", "build_id")
 PERSON_COLUMNS = ("table", "layer", "rows", "build_id", "grain")
 
 
 def tables(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
     """List every table: layer, grain, rows, version, build."""
-    house = reading(warehouse)
-    rows = []
-    for entry in catalog.entries(house):
-        count = house.count(entry.path, entry.version) if entry.version is not None else None
-        rows.append({**vars(entry), "rows": count})
-    rows = [{column: row[column] for column in COLUMNS} for row in rows]
+    rows = listings.tables(reading(warehouse))
     if as_json:
         print_json(rows)
     else:
