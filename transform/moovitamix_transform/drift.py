@@ -1,9 +1,8 @@
 """Fields that the API's records begin or cease to have: told once, in the build that reads them first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import msgspec
 import polars as pl
 
 from moovitamix_transform import fields_seen, runs, sources
@@ -12,21 +11,19 @@ from moovitamix_transform.fields_seen import Row
 from moovitamix_transform.graph import fields_read
 from moovitamix_transform.masking import mask
 from moovitamix_transform.news import News
-from moovitamix_transform.staging.decoding import decode
+from moovitamix_transform.staging import layouts
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
 SHOWN_CHARACTERS = 80
+MOST_LAYOUTS = 5  # looked for in a batch
 BATCH_ROWS = 50_000
 _COLUMNS = ["_airbyte_raw_id", "_run_id", "_airbyte_data"]
 
 
 @dataclass
 class Seen:
-    """A field in the records of one run: in how many it is not null, and what it was in the first of them.
-
-    A field that is known already is looked for until one record has it: its count says nothing.
-    """
+    """A field in the records of one run: in how many it is not null, and what it was in the first of them."""
 
     count: int
     first_raw_id: str
@@ -42,8 +39,7 @@ def notice(warehouse: Warehouse, before: Build | None, found: News, build_id: in
         if before and before.tables.get(stream) == found.versions[stream]:
             continue
         last = fields_seen.last_changes(known).get(stream, {})
-        names = list(dict.fromkeys([*fields_read(stream), *last]))
-        by_run = _fields_by_run(_unread(warehouse, stream, before, found), names)
+        by_run = _fields_by_run(_unread(warehouse, stream, before, found))
         for run_id in sorted(by_run, key=lambda each: (order.get(each, len(order)), each)):
             for row in _changes(stream, run_id, by_run[run_id], last):
                 last[row["field"]] = row
@@ -97,13 +93,13 @@ def _unread(warehouse: Warehouse, stream: str, before: Build | None, found: News
     return fresh.join(read_runs, on="_run_id", how="anti")
 
 
-def _fields_by_run(records: pl.LazyFrame, known: Sequence[str]) -> dict[str, dict[str, Seen]]:
+def _fields_by_run(records: pl.LazyFrame) -> dict[str, dict[str, Seen]]:
     """Every run there is, with the fields that are not null in at least one of its records."""
     by_run: dict[str, dict[str, Seen]] = {}
     for batch in records.select(_COLUMNS).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
         for (run_id,), part in batch.partition_by("_run_id", as_dict=True, maintain_order=True).items():
             fields = by_run.setdefault(str(run_id), {})
-            for name, seen in _fields(part, known):
+            for name, seen in _fields(part).items():
                 if name in fields:
                     fields[name].count += seen.count
                 else:
@@ -111,38 +107,35 @@ def _fields_by_run(records: pl.LazyFrame, known: Sequence[str]) -> dict[str, dic
     return by_run
 
 
-def _fields(records: pl.DataFrame, known: Sequence[str]) -> Iterator[tuple[str, Seen]]:
-    """One batch. Where no record has a field that is not known, its records are not taken apart."""
-    ids, texts = records["_airbyte_raw_id"], records["_airbyte_data"]
-    expected = msgspec.defstruct(
-        "Expected",
-        [(f"field_{number}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for number in range(len(known))],
-        rename={f"field_{number}": name for number, name in enumerate(known)},
-        forbid_unknown_fields=True,
-    )
-    decoder = msgspec.json.Decoder(expected)
-    try:
-        rows = [decode(decoder.decode, text) for text in texts]
-    except msgspec.ValidationError:
-        yield from _all_fields(ids, texts)
-        return
-    for number, name in enumerate(known):
-        for position, row in enumerate(rows):
-            value = getattr(row, f"field_{number}")
-            if value is not msgspec.UNSET and bytes(value) != b"null":
-                yield name, Seen(1, ids[position], bytes(value).decode())
-                break
-
-
-def _all_fields(ids: pl.Series, texts: pl.Series) -> Iterator[tuple[str, Seen]]:
-    decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+def _fields(records: pl.DataFrame) -> dict[str, Seen]:
+    """Of one batch. Most records have values for the same names in the same order as an earlier one: a pattern finds
+    those, and only the others are taken apart."""
     found: dict[str, Seen] = {}
-    for raw_id, text in zip(ids, texts, strict=True):
-        for name, value in decode(decoder.decode, text).items():
-            if bytes(value) == b"null":
-                continue
-            if name in found:
-                found[name].count += 1
-            else:
-                found[name] = Seen(1, raw_id, bytes(value).decode())
-    yield from found.items()
+    rest = records.select("_airbyte_raw_id", "_airbyte_data")
+    for _ in range(MOST_LAYOUTS):
+        if rest.is_empty():
+            break
+        raw_id, text = rest.row(0)
+        fields = layouts.fields_of(text)
+        layout = layouts.pattern(
+            {name: "null" if value == "null" else layouts.NOT_NULL for name, value in fields.items()}
+        )
+        if layout is None:
+            break
+        is_alike = rest["_airbyte_data"].str.contains(layout)
+        is_alike[0] = True
+        _count(found, fields, raw_id, int(is_alike.sum()))
+        rest = rest.filter(~is_alike)
+    for raw_id, text in rest.iter_rows():
+        _count(found, layouts.fields_of(text), raw_id, 1)
+    return found
+
+
+def _count(found: dict[str, Seen], fields: dict[str, str], raw_id: str, records: int) -> None:
+    for name, value in fields.items():
+        if value == "null":
+            continue
+        if name in found:
+            found[name].count += records
+        else:
+            found[name] = Seen(records, raw_id, value)

@@ -40,18 +40,23 @@ def _tokens(texts: pl.Series, fields: tuple[str, ...]) -> pl.Series:
     return _table(texts.fill_null("{}"), fields, MOST_LAYOUTS).to_struct(texts.name)
 
 
-def _table(texts: pl.Series, fields: tuple[str, ...], tries: int) -> pl.DataFrame:
+def _table(texts: pl.Series, fields: tuple[str, ...], tries: int, sample: int = 0) -> pl.DataFrame:
     """The tokens, a column a field. The records of a read are laid out alike, but for the nulls left out: those that
-    are as the first of them are taken apart together, then those that are as the first of the others."""
-    layout = _layout(texts[0], fields) if tries and texts.len() else None
+    are as the first of them are taken apart together, then those that are as the first of the others.
+
+    Args:
+        sample: those before it are known to be laid out as no pattern says.
+    """
+    layout = _layout(texts[sample], fields) if tries and sample < texts.len() else None
     if layout is None:
         return _of_any_layout(texts, fields)
     tokens = _of_layout(texts, fields, layout)
     others = tokens["is_other"].arg_true()
+    sample += tokens["is_other"][sample]
     tokens = tokens.select(fields)
     if others.is_empty():
         return tokens
-    theirs = _table(texts.gather(others), fields, tries - 1)
+    theirs = _table(texts.gather(others), fields, tries - 1, sample)
     return tokens.with_columns(column.scatter(others, theirs[column.name]) for column in tokens.iter_columns())
 
 
