@@ -116,9 +116,10 @@ def _is_kept(rows: pl.LazyFrame, contract: type[Contract]) -> bool:
     if not contract.matches(type(contract.__name__, (Contract,), dict(columns))):
         return False  # it has rules across columns, which only dataframely itself can judge
     rules = [rule for name, column in columns.items() for rule in column.validation_rules(pl.col(name)).values()]
-    is_unique = pl.struct(contract.primary_key()).hash(seed=0).n_unique() == pl.len()
-    kept = rows.select(pl.all_horizontal(pl.lit(True), *rules).all(), is_unique.alias("is_unique"))
-    return all(kept.collect(engine="streaming").row(0))
+    key = pl.struct(contract.primary_key()).hash(seed=0)
+    judged = rows.select(key=key, is_kept=pl.all_horizontal(pl.lit(True), *rules)).collect(engine="streaming")
+    # Counted here, in one column: the streaming engine's own `n_unique` takes three times as long.
+    return bool(judged["is_kept"].all()) and judged["key"].n_unique() == judged.height
 
 
 def _listed(columns: pl.Schema) -> str:
