@@ -15,17 +15,20 @@ class Contract(dy.Schema):
     """The promise of one table: columns in order, types, nullability, ranges, key. Its docstring is the grain.
 
     Attributes:
-        rows_by: the columns of tables before it, as `table.column`, that decide which rows there are, and which of the
-            records with one key they are made of.
+        rows_by: the columns of tables before it, as `table.column`, that decide which rows there are.
     """
 
     rows_by: ClassVar[tuple[str, ...]] = ()
 
 
-def made_of(*columns: str) -> dict[str, tuple[str, ...]]:
+def made_of(*columns: str, chosen_by: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
     """A column's metadata: the columns of tables before it, as `table.column`, that its values are computed from, those
-    that its rows are joined, grouped and sorted by included."""
-    return {"made_of": columns}
+    that its rows are joined, grouped and sorted by included.
+
+    Args:
+        chosen_by: those that decide which of several rows the value is taken from.
+    """
+    return {"made_of": columns, "chosen_by": chosen_by}
 
 
 def key(kind: type[dy.Column], description: str, **options: Any) -> Any:  # noqa: ANN401 - dataframely's own signature

@@ -5,6 +5,8 @@ from typing import Any
 import narwhals as nw
 
 _NEVER = 2**62
+# What decides which generations prove; see `contracts.made_of`.
+PROOF = ("generations.stream", "generations.generation_id", "generations.completed_at", "generations.unreadable_count")
 
 
 def gone_after(base: nw.LazyFrame[Any], generations: nw.LazyFrame[Any], stream: str, key: str) -> nw.LazyFrame[Any]:

@@ -6,15 +6,26 @@ import dataframely as dy
 import narwhals as nw
 
 from moovitamix_transform import contracts
-from moovitamix_transform.marts.deletions import gone_after
+from moovitamix_transform.contracts import made_of
+from moovitamix_transform.marts.deletions import PROOF, gone_after
 from moovitamix_transform.staging.stg_users import StgUsers
 
 
 class DimUsers(StgUsers):
     """One row per user ever seen."""
 
-    is_deleted = dy.Bool(nullable=False, description="The newest complete generation and every later one lack it.")
-    deleted_at = contracts.instant("When it was first seen to be gone; null while it is there.", nullable=True)
+    is_deleted = dy.Bool(
+        nullable=False,
+        description="The newest complete generation and every later one lack it.",
+        metadata=made_of("stg_users.user_id", "base_users.user_id", "base_users.generation_id", *PROOF),
+    )
+    deleted_at = contracts.instant(
+        "When it was first seen to be gone; null while it is there.",
+        nullable=True,
+        metadata=made_of(
+            "stg_users.user_id", "base_users.user_id", "base_users.generation_id", "base_users.extracted_at", *PROOF
+        ),
+    )
 
 
 def dim_users(

@@ -6,6 +6,7 @@ import dataframely as dy
 import narwhals as nw
 
 from moovitamix_transform import contracts
+from moovitamix_transform.contracts import made_of
 
 LOCAL_BY = ("user_id", "listened_at")
 
@@ -13,10 +14,20 @@ LOCAL_BY = ("user_id", "listened_at")
 class FctListens(contracts.Contract):
     """One row per (user_id, listened_at, position): one track in one list a user listened to."""
 
-    user_id = contracts.key(dy.Int64, "Who listened.")
-    track_id = dy.Int64(nullable=False, description="What was listened to; may be missing from dim_tracks.")
-    listened_at = contracts.instant("When: one instant for the whole list.", primary_key=True)
-    position = contracts.key(dy.Int32, "Place in the list, 1 is the first.", min=1)
+    rows_by = ("stg_listen_history.plays",)
+
+    user_id = contracts.key(dy.Int64, "Who listened.", metadata=made_of("stg_listen_history.user_id"))
+    track_id = dy.Int64(
+        nullable=False,
+        description="What was listened to; may be missing from dim_tracks.",
+        metadata=made_of("stg_listen_history.plays"),
+    )
+    listened_at = contracts.instant(
+        "When: one instant for the whole list.", primary_key=True, metadata=made_of("stg_listen_history.listened_at")
+    )
+    position = contracts.key(
+        dy.Int32, "Place in the list, 1 is the first.", min=1, metadata=made_of("stg_listen_history.plays")
+    )
 
 
 def fct_listens(stg_listen_history: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

@@ -6,16 +6,35 @@ import dataframely as dy
 import narwhals as nw
 
 from moovitamix_transform import contracts
+from moovitamix_transform.contracts import made_of
 
 
 class TrackPopularity(contracts.Contract):
     """One row per track listened to."""
 
-    track_id = contracts.key(dy.Int64, "What was listened to; may be missing from dim_tracks.")
-    listen_count = dy.Int64(nullable=False, min=1, description="Rows of fct_listens.")
-    listener_count = dy.Int64(nullable=False, min=1, description="Distinct users.")
-    last_listened_at = contracts.instant("The latest listened_at.")
-    rank = dy.Int64(nullable=False, min=1, description="1 = most listened; equal counts share the smallest rank.")
+    rows_by = ("fct_listens.track_id",)
+
+    track_id = contracts.key(
+        dy.Int64, "What was listened to; may be missing from dim_tracks.", metadata=made_of("fct_listens.track_id")
+    )
+    listen_count = dy.Int64(
+        nullable=False, min=1, description="Rows of fct_listens.", metadata=made_of("fct_listens.track_id")
+    )
+    listener_count = dy.Int64(
+        nullable=False,
+        min=1,
+        description="Distinct users.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id"),
+    )
+    last_listened_at = contracts.instant(
+        "The latest listened_at.", metadata=made_of("fct_listens.track_id", "fct_listens.listened_at")
+    )
+    rank = dy.Int64(
+        nullable=False,
+        min=1,
+        description="1 = most listened; equal counts share the smallest rank.",
+        metadata=made_of("fct_listens.track_id"),
+    )
 
 
 def track_popularity(user_track_interactions: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

@@ -6,6 +6,7 @@ import dataframely as dy
 import narwhals as nw
 
 from moovitamix_transform import contracts
+from moovitamix_transform.contracts import made_of
 
 LOCAL_BY = ("user_id",)
 
@@ -13,15 +14,43 @@ LOCAL_BY = ("user_id",)
 class UserProfiles(contracts.Contract):
     """One row per user who listened."""
 
-    user_id = contracts.key(dy.Int64, "Who listened; may be missing from dim_users.")
-    listen_count = dy.Int64(nullable=False, min=1, description="Rows of fct_listens.")
-    track_count = dy.Int64(nullable=False, min=1, description="Distinct tracks.")
-    listened_seconds = dy.Int64(
-        nullable=True, min=0, description="Sum of the known durations of the listened tracks; null when none is known."
+    rows_by = ("fct_listens.user_id",)
+
+    user_id = contracts.key(
+        dy.Int64, "Who listened; may be missing from dim_users.", metadata=made_of("fct_listens.user_id")
     )
-    top_genre = contracts.text("The genre with most plays, deleted tracks included; ties by name ascending.")
-    first_listened_at = contracts.instant("The earliest listened_at.")
-    last_listened_at = contracts.instant("The latest listened_at.")
+    listen_count = dy.Int64(
+        nullable=False,
+        min=1,
+        description="Rows of fct_listens.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id"),
+    )
+    track_count = dy.Int64(
+        nullable=False,
+        min=1,
+        description="Distinct tracks.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id"),
+    )
+    listened_seconds = dy.Int64(
+        nullable=True,
+        min=0,
+        description="Sum of the known durations of the listened tracks; null when none is known.",
+        metadata=made_of(
+            "fct_listens.user_id", "fct_listens.track_id", "dim_tracks.track_id", "dim_tracks.duration_seconds"
+        ),
+    )
+    top_genre = contracts.text(
+        "The genre with most plays, deleted tracks included; ties by name ascending.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id", "dim_tracks.track_id", "dim_tracks.genre"),
+    )
+    first_listened_at = contracts.instant(
+        "The earliest listened_at.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id", "fct_listens.listened_at"),
+    )
+    last_listened_at = contracts.instant(
+        "The latest listened_at.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id", "fct_listens.listened_at"),
+    )
 
 
 def user_profiles(user_track_interactions: nw.LazyFrame[Any], dim_tracks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

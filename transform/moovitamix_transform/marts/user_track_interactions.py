@@ -6,6 +6,7 @@ import dataframely as dy
 import narwhals as nw
 
 from moovitamix_transform import contracts
+from moovitamix_transform.contracts import made_of
 
 LOCAL_BY = ("user_id", "track_id")
 
@@ -13,11 +14,24 @@ LOCAL_BY = ("user_id", "track_id")
 class UserTrackInteractions(contracts.Contract):
     """One row per (user_id, track_id)."""
 
-    user_id = contracts.key(dy.Int64, "Who listened.")
-    track_id = contracts.key(dy.Int64, "What was listened to.")
-    listen_count = dy.Int64(nullable=False, min=1, description="Rows of fct_listens.")
-    first_listened_at = contracts.instant("The earliest listened_at.")
-    last_listened_at = contracts.instant("The latest listened_at.")
+    rows_by = ("fct_listens.user_id", "fct_listens.track_id")
+
+    user_id = contracts.key(dy.Int64, "Who listened.", metadata=made_of("fct_listens.user_id"))
+    track_id = contracts.key(dy.Int64, "What was listened to.", metadata=made_of("fct_listens.track_id"))
+    listen_count = dy.Int64(
+        nullable=False,
+        min=1,
+        description="Rows of fct_listens.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id"),
+    )
+    first_listened_at = contracts.instant(
+        "The earliest listened_at.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id", "fct_listens.listened_at"),
+    )
+    last_listened_at = contracts.instant(
+        "The latest listened_at.",
+        metadata=made_of("fct_listens.user_id", "fct_listens.track_id", "fct_listens.listened_at"),
+    )
 
 
 def user_track_interactions(fct_listens: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

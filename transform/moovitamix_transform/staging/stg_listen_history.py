@@ -11,20 +11,19 @@ from moovitamix_transform.staging.latest import latest
 
 LOCAL_BY = ("user_id", "listened_at")
 LOOKUPS = {"listen_history": ("_airbyte_raw_id", "raw_id")}
+# Which of the records with one key counts: the columns of latest.ORDER. Those after updated_at choose among equal ones.
+LATEST = (
+    "base_listen_history.generation_id",
+    "base_listen_history.updated_at",
+    "base_listen_history.extracted_at",
+    "listen_history._airbyte_data",
+)
 
 
 class StgListenHistory(contracts.Contract):
     """One row per (user_id, listened_at), latest."""
 
-    rows_by = (
-        "base_listen_history.user_id",
-        "base_listen_history.listened_at",
-        "base_listen_history.broken_rules",
-        "base_listen_history.generation_id",
-        "base_listen_history.updated_at",
-        "base_listen_history.extracted_at",
-        "listen_history._airbyte_data",
-    )
+    rows_by = ("base_listen_history.user_id", "base_listen_history.listened_at", "base_listen_history.broken_rules")
 
     user_id = contracts.key(dy.Int64, "Who listened.", metadata=made_of("base_listen_history.user_id"))
     listened_at = contracts.instant(
@@ -33,9 +32,10 @@ class StgListenHistory(contracts.Contract):
         metadata=made_of("base_listen_history.listened_at"),
     )
     updated_at = contracts.instant(
-        "The API's updated_at, which is the stream's cursor.", metadata=made_of("base_listen_history.updated_at")
+        "The API's updated_at, which is the stream's cursor.",
+        metadata=made_of("base_listen_history.updated_at", chosen_by=LATEST[:2]),
     )
-    plays = contracts.plays(metadata=made_of("base_listen_history.plays"))
+    plays = contracts.plays(metadata=made_of("base_listen_history.plays", chosen_by=LATEST))
 
 
 def stg_listen_history(base_listen_history: nw.LazyFrame[Any], listen_history: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
