@@ -23,6 +23,7 @@ from moovitamix_transform.cli import (
     pipeline,
     prune,
     quarantine,
+    report,
     state,
     tables,
 )
@@ -50,6 +51,7 @@ app.command("diff", epilog=builds.DIFF_EXAMPLE)(builds.diff)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("graph", epilog=graph.EXAMPLE)(graph.graph)
+app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("prune", epilog=prune.EXAMPLE)(prune.prune)
 app.command("forget", epilog=forget.EXAMPLE)(forget.forget)
 app.add_typer(history.app, name="history")

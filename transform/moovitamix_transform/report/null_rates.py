@@ -1,0 +1,60 @@
+"""How many of the API's values are missing, build by build."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from moovitamix_transform.builds import Build
+from moovitamix_transform.catalog import require_kept
+from moovitamix_transform.errors import NoSuchBuild
+from moovitamix_transform.graph import models
+from moovitamix_transform.tables import scan
+from moovitamix_transform.warehouse import Warehouse
+
+# A null there is a value the API did not give; those of the marts follow from it, or mean something (`valid_to`).
+TABLES = ("stg_tracks", "stg_users", "stg_listen_history")
+BUILDS = 30
+
+
+@dataclass(frozen=True)
+class NullRate:
+    """One column of one table in one build."""
+
+    build_id: int
+    built_at: datetime
+    table: str
+    column: str
+    null_count: int
+    row_count: int
+
+    @property
+    def rate(self) -> float:
+        return self.null_count / self.row_count if self.row_count else 0.0
+
+
+def of_builds(warehouse: Warehouse, kept: list[Build]) -> list[NullRate]:
+    """Every nullable column in each of the newest builds, the newest build first.
+
+    A build whose files are gone has no rows here. Each version of a table is read once, however many builds have it.
+    """
+    return [each for build in kept[:BUILDS] for table in TABLES for each in _of_table(warehouse, build, table)]
+
+
+def _of_table(warehouse: Warehouse, build: Build, table: str) -> Iterator[NullRate]:
+    columns = [name for name, column in models()[table].contract.columns().items() if column.nullable]
+    if table not in build.tables or not columns:
+        return
+    try:
+        require_kept(warehouse, table, models()[table].path, build)
+    except NoSuchBuild:
+        return
+
+    def count() -> dict[str, int]:
+        nulls = scan(warehouse, table, build.tables).select(pl.len().alias("*"), pl.col(columns).null_count())
+        return nulls.collect(engine="streaming").row(0, named=True)
+
+    counts = warehouse.once(("null counts", table, build.tables[table]), count)
+    for column in columns:
+        yield NullRate(build.build_id, build.built_at, table, column, counts[column], counts["*"])
