@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from moovitamix_transform import builds, epochs, fields_seen, runs, sources
+from moovitamix_transform.alarms import incidents
 from moovitamix_transform.builds import AsOf, Build
 from moovitamix_transform.errors import NoSuchBuild, NoSuchTable, UsageError, WarehouseError
 from moovitamix_transform.files import registry
@@ -19,6 +20,7 @@ GRAINS = {stream: f"One row per landed record of {stream}, as it came." for stre
     "generations": "One row per read of a stream.",
     "epochs": "One row per accepted reset of the API.",
     "files": "One row per landed file of a destination.",
+    "incidents": "One row per incident and event: when it opened, when it was over, when it was told of.",
     "fields": "One row per build, stream, field and change: when it appeared, vanished, came back.",
 }
 _META = {
@@ -28,6 +30,7 @@ _META = {
     "fields": fields_seen.TABLE,
     "builds": builds.TABLE,
     "runs": runs.TABLE,
+    "incidents": incidents.TABLE,
 }
 
 
@@ -104,7 +107,7 @@ def require_kept(warehouse: Warehouse, table: str, path: str, build: Build) -> N
 
 def _version(warehouse: Warehouse, entry: TableEntry, build: Build) -> int:
     """The version of a table that a build read or made."""
-    if entry.path in (builds.TABLE, runs.TABLE, registry.TABLE):
+    if entry.path in (builds.TABLE, runs.TABLE, registry.TABLE, incidents.TABLE):
         raise UsageError(f"{entry.table}: expected a table that builds read or make; this one is shown as it is now")
     if entry.table not in build.tables:
         raise NoSuchTable(

@@ -1,13 +1,15 @@
-"""The newest build, judged again from its tables as they lie: contracts, ledger, drift, warnings."""
+"""The newest build, judged again from its tables as they lie: contracts, ledger, drift, warnings, alarms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from moovitamix_transform import builds, drift, fields_seen, ledger
+from moovitamix_transform.alarms.verdict import KINDS, Verdict
+from moovitamix_transform.alarms.watch import default_settings, now
 from moovitamix_transform.build import count_of
 from moovitamix_transform.builds import Build
 from moovitamix_transform.data_warnings import DataWarning, all_warnings
@@ -16,6 +18,10 @@ from moovitamix_transform.graph import fields_read, models
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    # pydantic takes a tenth of a second, which only the commands that judge shall wait for.
+    from moovitamix_transform.alarms.settings import Settings
 
 Outcome = Literal["passed", "failed", "warned"]
 Judgement = tuple[Outcome, str]  # with its detail
@@ -32,9 +38,9 @@ class CheckResult:
     detail: str
 
 
-def check(warehouse: Warehouse) -> list[CheckResult]:
-    """Each contract, the ledger and the fields of each stream, each warning of the newest build. A table that cannot
-    be read any more fails what reads it, and nothing else."""
+def check(warehouse: Warehouse, settings: "Settings | None" = None) -> list[CheckResult]:
+    """Each contract, the ledger and the fields of each stream, each warning of the newest build, and the alarms. A
+    table that cannot be read any more fails what reads it, and nothing else."""
     build = builds.newest(warehouse)
     if build is None:
         raise NoSuchTable(f"{warehouse.root}: expected a build to check, none is published yet; run `moovitamix build`")
@@ -53,7 +59,29 @@ def check(warehouse: Warehouse) -> list[CheckResult]:
             _judged(subject, partial(judge, warehouse, build)) if damaged is None else ("failed", damaged)
         )
         results.append(CheckResult(kind, subject, *judgement))
-    return results
+    return [*results, *_alarms(warehouse, settings or default_settings())]
+
+
+def _alarms(warehouse: Warehouse, settings: "Settings") -> Iterator[CheckResult]:
+    """Each alarm, as things are now; and of the kinds without one, that there is none."""
+    try:
+        verdicts = now(warehouse, settings)
+    except (WarehouseError, pl.exceptions.PolarsError, OSError) as error:
+        yield CheckResult("alarm", "alarms", "failed", f"could not be judged: {first_line(error)}")
+        return
+    for kind in (kind for kind in KINDS if kind not in settings.off):
+        mine = [verdict for verdict in verdicts if verdict.kind == kind]
+        raised = [verdict for verdict in mine if verdict.level]
+        for verdict in raised:
+            outcome: Outcome = "failed" if verdict.level == "error" else "warned"
+            yield CheckResult("alarm", f"{kind} {verdict.subject}", outcome, verdict.detail)
+        if mine and not raised:
+            yield CheckResult("alarm", kind, "passed", _told_of(mine))
+
+
+def _told_of(verdicts: list[Verdict]) -> str:
+    details = {verdict.detail for verdict in verdicts}
+    return details.pop() if len(details) == 1 else f"none of {len(verdicts)} is unusual"
 
 
 def _judged(subject: str, judge: Callable[[], Judgement]) -> Judgement:

@@ -1,6 +1,7 @@
 """The source as a process: started without a shell, read through a pipe, never left behind."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from moovitamix_transform import supervise
 from moovitamix_transform.errors import ReadFailed, UsageError
+from moovitamix_transform.masking import mask
 from moovitamix_transform.streams import STREAMS
 
 STOP_SECONDS = supervise.GRACE_SECONDS + 3.0
@@ -24,6 +26,8 @@ LONGEST_LINE = 64 * 1024  # of stderr, in bytes: a longer one is told in parts
 PAGE_ROWS = 100
 SHORTEST_SECRET = 4  # shorter ones would blank out half of every message
 _SECRET_NAME = re.compile("key|secret|token|passw|credential", re.IGNORECASE)
+SECRET = "****"  # noqa: S105 - what stands in its place
+_URL_USER = re.compile(r"(://)[^/?#\s]+@")
 OURS = "source-moovitamix"
 _PLACEHOLDERS = ("{config}", "{catalog}", "{state}")
 
@@ -37,6 +41,7 @@ class Source:
     config_path: Path | None = None
     config: str | None = None  # the content of a config of our own making
     secrets: tuple[str, ...] = ()  # of the config: kept out of logs and messages
+    shown_config: str | None = None  # the config as JSON, with placeholders for what is secret
     page_rows: int | None = None  # records a page, where that is known
 
     def argv(self, folder: Path, catalog: str, state: str) -> list[str]:
@@ -71,7 +76,7 @@ def source_of(api_url: str | None, config: Path | None, command: str | None) -> 
         files = ("--config", "{config}", "--catalog", "{catalog}", "--state", "{state}")
         size = content.get("page_size")
         page_rows = size if isinstance(size, int) and size > 0 else PAGE_ROWS
-        return Source(OURS, (*ours, *files), config, own, secrets_of(content), page_rows)
+        return Source(OURS, (*ours, *files), config, own, secrets_of(content), _shown(content), page_rows)
     words = _split(command)
     is_used = any("{config}" in word for word in words)
     is_given = config is not None or api_url is not None
@@ -79,7 +84,8 @@ def source_of(api_url: str | None, config: Path | None, command: str | None) -> 
         raise UsageError("--source uses {config}: expected --config F or --api-url URL beside it, got neither")
     if is_given and not is_used:
         raise UsageError("--source: expected {config} in the command, where the config goes, got a config without it")
-    return Source(Path(words[0]).name, words, config, own, secrets_of(content))
+    shown = _shown(content) if is_given else None
+    return Source(Path(words[0]).name, words, config, own, secrets_of(content), shown)
 
 
 def secrets_of(content: object) -> tuple[str, ...]:
@@ -94,6 +100,23 @@ def secrets_of(content: object) -> tuple[str, ...]:
         for value in content:
             found.update(secrets_of(value))
     return tuple(sorted(found, key=len, reverse=True))
+
+
+def without_secrets(content: object) -> object:
+    """A config with a placeholder for each value whose name says that it is secret, whatever it is; passwords in URLs
+    and names in e-mail addresses too."""
+    if isinstance(content, dict):
+        return {
+            name: SECRET if _SECRET_NAME.search(str(name)) else without_secrets(value)
+            for name, value in content.items()
+        }
+    if isinstance(content, list):
+        return [without_secrets(value) for value in content]
+    return mask(_URL_USER.sub(rf"\1{SECRET}@", content)) if isinstance(content, str) else content
+
+
+def _shown(content: object) -> str:
+    return json.dumps(without_secrets(content), sort_keys=True, ensure_ascii=False)
 
 
 def connector_folder() -> Path:
@@ -132,27 +155,39 @@ def started(source: Source, catalog: str, state: str, on_stderr: Callable[[str],
     """The running source; when the block ends, however it ends, the process and all it started are gone."""
     with tempfile.TemporaryDirectory(prefix="moovitamix-") as folder:
         argv = source.argv(Path(folder), catalog, state)
-        process = subprocess.Popen(  # noqa: S603 - the command the user asked for, as a list, no shell
-            [sys.executable, "-I", supervise.__file__, *argv],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        running = RunningSource(process, source.name, on_stderr)
-        try:
-            yield running
-        finally:
-            running.stop()
+        peak_fd, told_fd = os.pipe()
+        with open(peak_fd, "rb", buffering=0) as peak:  # noqa: PTH123 - a descriptor, no path
+            process = subprocess.Popen(  # noqa: S603 - the command the user asked for, as a list, no shell
+                [sys.executable, "-I", supervise.__file__, *argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                pass_fds=[told_fd],
+                env={**os.environ, supervise.PEAK_FD: str(told_fd)},
+            )
+            os.close(told_fd)
+            running = RunningSource(process, source.name, on_stderr)
+            try:
+                yield running
+            finally:
+                running.stop()
+                running.peak_memory_bytes = int(peak.read(20) or 0) or None
 
 
 class RunningSource:
-    """Its stdout, and how it ended."""
+    """Its stdout, and how it ended.
+
+    Attributes:
+        peak_memory_bytes: the most that one of its processes held at once; None before it has ended, and unless that
+            could be told.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], name: str, on_stderr: Callable[[str], None]) -> None:
         self._process = process
         self._name = name
         self._last_words = ""
+        self.peak_memory_bytes: int | None = None
         self._reader = threading.Thread(target=self._drain_stderr, args=(on_stderr,), daemon=True)
         self._reader.start()
 

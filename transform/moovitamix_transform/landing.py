@@ -106,6 +106,12 @@ class Landing:
                 "_meta/generations", frame.with_columns(pl.col("unreadable_count") + self._unreadable)
             )
 
+    def distrust(self, name: str, why: str) -> None:
+        """Before `finish`: a stream's read is no good one, whatever its status says: it shows no key to be gone."""
+        self.failures.append(why)
+        if name in self._streams:
+            self._streams[name].completed_at = None
+
     @property
     def generations(self) -> dict[str, int]:
         """The generation each stream of this read belongs to."""

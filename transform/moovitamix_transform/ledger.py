@@ -105,6 +105,13 @@ def new_records(warehouse: Warehouse, run_id: str, stream: str, tables: dict[str
     return int(fresh.select(pl.len()).collect(engine="streaming").item())
 
 
+def quarantined_of_run(warehouse: Warehouse, run_id: str, stream: str, tables: dict[str, int]) -> int:
+    """Records of the run that break a rule."""
+    base = warehouse.scan(f"staging/base_{stream}", tables[f"base_{stream}"])
+    bad = base.filter(pl.col("run_id") == run_id, pl.col("broken_rules").list.len() > 0).select(pl.len())
+    return int(bad.collect(engine="streaming").item())
+
+
 def _quarantined(warehouse: Warehouse, tables: dict[str, int], name: str) -> int:
     base = warehouse.scan(f"staging/base_{name}", tables[f"base_{name}"])
     return int(base.filter(pl.col("broken_rules").list.len() > 0).select(pl.len()).collect().item())

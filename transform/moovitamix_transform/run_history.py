@@ -10,7 +10,9 @@ from moovitamix_transform.runs import PARTS, UNUSUAL_PARTS, Run
 from moovitamix_transform.warehouse import Warehouse
 
 _NAMED = 5
-_STREAM_MEASURES = ("received", "landed", "quarantined_lines", "landed_total", *PARTS)
+_RUN_MEASURES = ("seconds", "peak_memory_bytes", "child_peak_memory_bytes")
+_STREAM_MEASURES = ("received", "landed", "quarantined_lines", "landed_total", *PARTS, "quarantined_records")
+_UNUSUAL = (*UNUSUAL_PARTS, "quarantined_records")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Difference:
     measure: str
     a: float | None
     b: float | None
+
+    @property
+    def is_of_both(self) -> bool:
+        return self.a is not None and self.b is not None
 
     @property
     def difference(self) -> float | None:
@@ -68,13 +74,15 @@ def find(history: list[Run], text: str) -> Run:
 
 
 def compare(a: Run, b: Run) -> Iterator[Difference]:
-    """Every number that one of the runs has: its duration, its streams', its tables', its warnings'."""
-    yield Difference("run", None, "seconds", a.seconds, b.seconds)
+    """Every number that one of the runs has: its duration and memory, its streams', its tables', its warnings', its
+    columns' nulls. What is usually none is there when one of them has some."""
+    for measure in _RUN_MEASURES:
+        yield Difference("run", None, measure, getattr(a, measure), getattr(b, measure))
     streams = [{entry.stream: entry for entry in run.streams} for run in (a, b)]
     for name in dict.fromkeys([*streams[0], *streams[1]]):
         for measure in _STREAM_MEASURES:
             left, right = (getattr(each.get(name), measure, None) for each in streams)
-            if measure in UNUSUAL_PARTS and not left and not right:
+            if measure in _UNUSUAL and not left and not right:
                 continue
             yield Difference("stream", name, measure, left, right)
     tables = [{entry.table: entry for entry in run.tables} for run in (a, b)]
@@ -85,6 +93,9 @@ def compare(a: Run, b: Run) -> Iterator[Difference]:
     warnings = [{entry.name: entry.count for entry in run.warnings} for run in (a, b)]
     for name in dict.fromkeys([*warnings[0], *warnings[1]]):
         yield Difference("warning", name, "count", warnings[0].get(name), warnings[1].get(name))
+    nulls = [{f"{entry.table}.{entry.column}": entry.nulls for entry in run.nulls} for run in (a, b)]
+    for name in dict.fromkeys([*nulls[0], *nulls[1]]):
+        yield Difference("column", name, "nulls", nulls[0].get(name), nulls[1].get(name))
 
 
 def _tail(run: Run) -> str:

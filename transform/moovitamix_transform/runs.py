@@ -1,5 +1,9 @@
-"""_meta/runs: every run, land and build, with its ledger; a row when it starts, a second one when it ends."""
+"""_meta/runs: every run, land and build, with its ledger; a row when it starts, a second one when it ends.
 
+A table of an older moovitamix has fewer columns: what it did not record is None, and the next run's row widens it.
+"""
+
+import hashlib
 import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -8,11 +12,14 @@ from typing import Any, Literal
 
 import polars as pl
 
+from moovitamix_transform import surroundings
 from moovitamix_transform.warehouse import Warehouse
 
 TABLE = "_meta/runs"
 Kind = Literal["run", "land", "build"]
 Status = Literal["running", "succeeded", "failed", "interrupted"]
+SyncMode = Literal["full_refresh", "incremental"]
+Level = Literal["warn", "error"]
 
 _INSTANT = pl.Datetime("us", "UTC")
 _STREAM = pl.Struct(
@@ -29,6 +36,10 @@ _STREAM = pl.Struct(
         "pruned": pl.Int64(),
         "erased": pl.Int64(),
         "closed": pl.Int64(),
+        "quarantined_records": pl.Int64(),
+        "sync_mode": pl.String(),
+        "state_before": pl.String(),
+        "state_after": pl.String(),
     }
 )
 SCHEMA = pl.Schema(
@@ -44,6 +55,18 @@ SCHEMA = pl.Schema(
         "streams": pl.List(_STREAM),
         "tables": pl.List(pl.Struct({"table": pl.String(), "rows": pl.Int64(), "seconds": pl.Float64()})),
         "warnings": pl.List(pl.Struct({"name": pl.String(), "table": pl.String(), "count": pl.Int64()})),
+        "started_by": pl.String(),
+        "versions": pl.List(pl.Struct({"package": pl.String(), "version": pl.String()})),
+        "config": pl.String(),
+        "config_sha256": pl.String(),
+        "peak_memory_bytes": pl.Int64(),
+        "child_peak_memory_bytes": pl.Int64(),
+        "nulls": pl.List(
+            pl.Struct({"table": pl.String(), "column": pl.String(), "nulls": pl.Int64(), "rows": pl.Int64()})
+        ),
+        "alarms": pl.List(
+            pl.Struct({"kind": pl.String(), "subject": pl.String(), "level": pl.String(), "detail": pl.String()})
+        ),
     }
 )
 
@@ -59,6 +82,8 @@ class StreamLedger:
     Of the run: received = landed + quarantined_lines; `new` of them are keys never seen or seen with other columns.
     Of the whole history, None without a build: landed_total = kept + superseded + quarantined + pruned + erased +
     closed (records of closed epochs).
+    Of the run again: `quarantined_records` of those it landed, None without a build; how a `run` asked for the stream,
+    None for other kinds; the stream's committed state before and after, as JSON texts.
     """
 
     stream: str | None
@@ -73,6 +98,10 @@ class StreamLedger:
     pruned: int | None = None
     erased: int | None = None
     closed: int | None = None
+    quarantined_records: int | None = None
+    sync_mode: SyncMode | None = None
+    state_before: str | None = None
+    state_after: str | None = None
 
     def parts(self) -> dict[str, int]:
         """What became of the landed records, exactly one of these of each; the unusual ones where there are some."""
@@ -95,8 +124,28 @@ class WarningCount:
 
 
 @dataclass
+class NullCount:
+    """How many of a table's rows have no value in a column."""
+
+    table: str
+    column: str
+    nulls: int
+    rows: int
+
+
+@dataclass
+class Alarm:
+    """What is wrong with the run, or with what it built: see `alarms`. `subject` is a stream, a table or a column."""
+
+    kind: str
+    subject: str
+    level: Level
+    detail: str
+
+
+@dataclass
 class Run:
-    """One row of _meta/runs."""
+    """One row of _meta/runs. What an older moovitamix did not record is None, or empty."""
 
     kind: Kind
     run_id: str = field(default_factory=lambda: new_run_id())
@@ -109,6 +158,14 @@ class Run:
     streams: list[StreamLedger] = field(default_factory=list)
     tables: list[TableResult] = field(default_factory=list)
     warnings: list[WarningCount] = field(default_factory=list)
+    started_by: str | None = field(default_factory=surroundings.started_by)
+    versions: dict[str, str] = field(default_factory=surroundings.versions)
+    config: str | None = None  # of the source, as JSON, with placeholders for what is secret
+    config_sha256: str | None = None
+    peak_memory_bytes: int | None = None
+    child_peak_memory_bytes: int | None = None  # of the source's largest process
+    nulls: list[NullCount] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
 
     @property
     def seconds(self) -> float | None:
@@ -117,6 +174,11 @@ class Run:
 
     def end(self, status: Status, message: str | None = None) -> None:
         self.status, self.message, self.ended_at = status, message, datetime.now(UTC)
+        self.peak_memory_bytes = surroundings.peak_memory_bytes()
+
+    def is_of_config(self, config: str) -> None:
+        """The run read a source with this config, a JSON text without secrets."""
+        self.config, self.config_sha256 = config, hashlib.sha256(config.encode()).hexdigest()
 
 
 def new_run_id() -> str:
@@ -125,7 +187,9 @@ def new_run_id() -> str:
 
 
 def record(warehouse: Warehouse, run: Run) -> None:
-    warehouse.append(TABLE, pl.DataFrame([asdict(run)], schema=SCHEMA))
+    row = asdict(run)
+    row["versions"] = [{"package": package, "version": version} for package, version in run.versions.items()]
+    warehouse.append(TABLE, pl.DataFrame([row], schema=SCHEMA), is_wider=True)
 
 
 def unfinished(warehouse: Warehouse) -> list[Run]:
@@ -148,9 +212,14 @@ def every(warehouse: Warehouse) -> list[Run]:
 
 
 def _run(row: dict[str, Any]) -> Run:
-    parts = {
-        "streams": [StreamLedger(**each) for each in row["streams"]],
-        "tables": [TableResult(**each) for each in row["tables"]],
-        "warnings": [WarningCount(**each) for each in row["warnings"]],
+    """A row of this or an older version's table: what is not there is None, or empty."""
+    lists: dict[str, type] = {
+        "streams": StreamLedger,
+        "tables": TableResult,
+        "warnings": WarningCount,
+        "nulls": NullCount,
+        "alarms": Alarm,
     }
-    return Run(**{**row, **parts})
+    parts: dict[str, Any] = {name: [kind(**each) for each in row.get(name) or ()] for name, kind in lists.items()}
+    parts["versions"] = {each["package"]: each["version"] for each in row.get("versions") or ()}
+    return Run(**{**dict.fromkeys(SCHEMA.names()), **row, **parts})

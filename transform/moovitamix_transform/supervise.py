@@ -1,12 +1,14 @@
 """Runs a command and ends it, with all it started, when its own parent is gone: `supervise.py COMMAND [ARG …]`.
 
 Its stdin is the lifeline: whatever ends the parent, SIGKILL included, closes the other end. Started by path with the
-standard library alone, so that it costs no imports.
+standard library alone, so that it costs no imports. Where MOOVITAMIX_PEAK_FD names an open file, it says there at the
+end how much memory the command took.
 """
 
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,12 +19,14 @@ from pathlib import Path
 
 GRACE_SECONDS = 2.0
 NOT_STARTED = 127  # as a shell says it
+PEAK_FD = "MOOVITAMIX_PEAK_FD"
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the lifeline alone ends it
 _ROUNDS = 100
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # Linux: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 
 
 def main(command: list[str]) -> int:
+    peak_fd = os.environ.pop(PEAK_FD, None)
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     _process_control(_ADOPT_ORPHANS, 1)
@@ -38,7 +42,19 @@ def main(command: list[str]) -> int:
     threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     code = child.wait()
     _kill_all(child)  # what it left behind
+    if peak_fd:
+        _tell_peak(int(peak_fd))
     return code if code >= 0 else 128 - code
+
+
+def _tell_peak(fd: int) -> None:
+    """The most bytes that the command, or a process below it that it waited for, held at once.
+
+    Asked here: what the kernel tells the one who started this process begins with the memory of that one.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024
+    with contextlib.suppress(OSError):  # who asked is gone
+        os.write(fd, str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit).encode())
 
 
 def _in_the_child() -> None:

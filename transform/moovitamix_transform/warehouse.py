@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -213,6 +214,21 @@ class Warehouse:
         mine = actions.filter((pl.col(f"min.{column}") == value) & (pl.col(f"max.{column}") == value))
         return int(mine["num_records"].sum())
 
+    def null_counts(self, table: str, version: int | None = None) -> dict[str, int]:
+        """Rows without a value, by column, from the Delta log alone; columns of which it does not tell are absent."""
+        actions = self._actions(table, version)
+        found = {}
+        for name in actions.columns:
+            if name.startswith("null_count.") and not actions[name].null_count():
+                found[name.removeprefix("null_count.")] = int(actions[name].sum())
+        return found
+
+    def newest(self, table: str, column: str, version: int | None = None) -> datetime | None:
+        """The newest instant in a column, from the Delta log alone; None without rows."""
+        actions = self._actions(table, version)
+        newest = actions[f"max.{column}"].max() if f"max.{column}" in actions.columns else None
+        return newest if isinstance(newest, datetime) else None
+
     def damage(self, table: str, version: int | None = None) -> str | None:
         """The first file of a table on a local folder that is gone or has another size than its log says.
 
@@ -229,12 +245,19 @@ class Warehouse:
         return None
 
     def append(
-        self, table: str, rows: pl.DataFrame, metadata: Metadata | None = None, *, after: int | None = None
+        self,
+        table: str,
+        rows: pl.DataFrame,
+        metadata: Metadata | None = None,
+        *,
+        after: int | None = None,
+        is_wider: bool = False,
     ) -> int:
         """One commit, also without rows: then it carries the metadata only. Returns the version.
 
         Args:
             after: the version this commit must follow at once. Without it, whatever was committed meanwhile is fine.
+            is_wider: the rows may have columns that the table lacks: it gets them, null in the rows it has.
         Raises:
             WarehouseInUse: another writer has committed since `after`.
         """
@@ -251,7 +274,13 @@ class Warehouse:
                 )
                 return self.version(table)
         with self._committing(table, what, after) as opened:
-            write_deltalake(opened, rows, mode="append", commit_properties=_properties(metadata, after is not None))
+            write_deltalake(
+                opened,
+                rows,
+                mode="append",
+                schema_mode="merge" if is_wider else None,
+                commit_properties=_properties(metadata, after is not None),
+            )
             return opened.version()
 
     def added_since(self, table: str, version: int, newest: int) -> pl.DataFrame | None:

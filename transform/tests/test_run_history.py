@@ -11,7 +11,7 @@ from moovitamix_transform import run_history, runs
 from moovitamix_transform.errors import NoSuchRun
 from moovitamix_transform.recording import recorded
 from moovitamix_transform.run_history import Difference
-from moovitamix_transform.runs import Run, StreamLedger, TableResult, WarningCount
+from moovitamix_transform.runs import NullCount, Run, StreamLedger, TableResult, WarningCount
 from moovitamix_transform.warehouse import Warehouse
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -189,12 +189,19 @@ def test_two_runs_are_compared_number_by_number():
     other.streams = [StreamLedger("tracks", 5, 5, 0, 0, 7, 6, 1, 0), StreamLedger(None, 1, 0, 1)]
     one.tables = [TableResult("stg_tracks", 2, 0.1), TableResult("quarantine", 1, 0.3)]
     other.tables = [TableResult("stg_tracks", 6, 0.4)]
+    one.peak_memory_bytes, other.peak_memory_bytes = 100, 150
+    one.child_peak_memory_bytes = other.child_peak_memory_bytes = 0
+    one.nulls, other.nulls = [NullCount("stg_tracks", "genre", 1, 2)], [NullCount("stg_tracks", "genre", 3, 6)]
     one.warnings, other.warnings = [WarningCount("odd", "stg_tracks", 1)], [WarningCount("odd", "stg_tracks", 0)]
 
     found = list(run_history.compare(one, other))
 
     assert found[0] == Difference("run", None, "seconds", 10.0, 8.5)
     assert found[0].difference == -1.5
+    assert found[1:3] == [
+        Difference("run", None, "peak_memory_bytes", 100, 150),
+        Difference("run", None, "child_peak_memory_bytes", 0, 0),
+    ]
     assert [(each.measure, each.a, each.b, each.difference) for each in found if each.subject == "tracks"] == [
         ("received", 3, 5, 2),
         ("landed", 2, 5, 3),
@@ -204,7 +211,7 @@ def test_two_runs_are_compared_number_by_number():
         ("superseded", None, 1, None),
         ("quarantined", None, 0, None),
     ]
-    assert [(each.kind, each.subject, each.measure, each.a, each.b, each.difference) for each in found[8:]] == [
+    assert [(each.kind, each.subject, each.measure, each.a, each.b, each.difference) for each in found[10:]] == [
         ("stream", None, "received", None, 1, None),
         ("stream", None, "landed", None, 0, None),
         ("stream", None, "quarantined_lines", None, 1, None),
@@ -217,4 +224,5 @@ def test_two_runs_are_compared_number_by_number():
         ("table", "quarantine", "rows", 1, None, None),
         ("table", "quarantine", "seconds", 0.3, None, None),
         ("warning", "odd", "count", 1, 0, -1),
+        ("column", "stg_tracks.genre", "nulls", 1, 3, 2),
     ]

@@ -7,6 +7,7 @@ from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
     STRICT_EXIT,
     JsonOption,
+    SettingsOption,
     StrictOption,
     WarehouseOption,
     reading,
@@ -17,10 +18,15 @@ EXAMPLE = "Example: moovitamix check --strict"
 
 
 def check(
-    warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False, strict: StrictOption = False
+    settings: SettingsOption = None,
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
+    as_json: JsonOption = False,
+    strict: StrictOption = False,
 ) -> None:
-    """Judge the newest build again: contracts, ledger, warnings. Exit 1 when one fails."""
-    results = [vars(result) for result in run_checks(reading(warehouse))]
+    """Judge the newest build again: contracts, ledger, warnings, alarms. Exit 1 when one fails."""
+    from moovitamix_transform.alarms.settings import load  # pydantic: the other commands start sooner without it
+
+    results = [vars(result) for result in run_checks(reading(warehouse), load(settings))]
     if as_json:
         print_json(results)
     else:

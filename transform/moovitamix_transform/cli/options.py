@@ -1,6 +1,7 @@
 """The options that several commands share, and the two consoles."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,14 @@ WarehouseOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="An array of objects; instants as ISO 8601 in UTC.")]
 LimitOption = Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit 3 when a warning was counted.")]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        envvar="MOOVITAMIX_SETTINGS",
+        help="Limits of the alarms, and who is told; moovitamix.toml in the working directory without it.",
+    ),
+]
 LogLevelOption = Annotated[
     str, typer.Option("--log-level", callback=_log_level, help="The lowest level of the source's messages to show.")
 ]

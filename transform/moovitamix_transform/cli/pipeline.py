@@ -15,6 +15,7 @@ from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
     STRICT_EXIT,
     LogLevelOption,
+    SettingsOption,
     StrictOption,
     WarehouseOption,
     consoles,
@@ -59,6 +60,11 @@ def run(
             "--accept-reset", help="The client's API began anew: read everything whole, begin the tables anew with it."
         ),
     ] = False,
+    allow_empty: Annotated[
+        bool,
+        typer.Option("--allow-empty", help="A stream that had records may have none: its keys then count as gone."),
+    ] = False,
+    settings: SettingsOption = None,
     strict: StrictOption = False,
     log_level: LogLevelOption = "WARN",
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
@@ -67,6 +73,9 @@ def run(
     """Sync the source and build every table: the whole arrow, from the last committed state."""
     chosen = connector.source_of(api_url, config, source)
     streams = _full_refresh(full_refresh, "run")
+    from moovitamix_transform.alarms.settings import load  # pydantic: the other commands start sooner without it
+
+    limits = load(settings)
     progress = RunProgress(consoles().err, log_level, page_rows=chosen.page_rows, secrets=chosen.secrets)
     with progress.shown():
         made, result = runner.sync_and_build(
@@ -76,6 +85,8 @@ def run(
             full_refresh=streams,
             on_drift=on_drift,
             accept_reset=accept_reset,
+            allow_empty=allow_empty,
+            settings=limits,
         )
     _report(Warehouse(warehouse), made, result, as_json)
     _require_no_warning(made, strict)
@@ -179,7 +190,7 @@ def _report(warehouse: Warehouse, run: Run, result: BuildResult, as_json: bool) 
 
 
 def _require_no_warning(run: Run, strict: bool) -> None:
-    if strict and any(warning.count for warning in run.warnings):
+    if strict and (run.alarms or any(warning.count for warning in run.warnings)):
         raise typer.Exit(STRICT_EXIT)
 
 

@@ -49,6 +49,8 @@ def print_summary(warehouse: Warehouse, run: Run, result: BuildResult) -> None:
             meaning = meanings[warning.name]
             text = f"warning: {warning.count:,} {meaning[0].lower()}{meaning[1:]}. They are kept. ({warning.name})"
             out.print(text, soft_wrap=not out.is_terminal)
+    for alarm in run.alarms:
+        out.print(f"alarm ({alarm.level}): {alarm.kind} {alarm.subject}: {alarm.detail}", soft_wrap=not out.is_terminal)
     records = sum(entry.quarantined or 0 for entry in whole)
     lines = warehouse.count("source/_lines")
     if records or lines:
