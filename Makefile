@@ -61,13 +61,20 @@ lint: .venv/.dev ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: .venv/.dev bench/.venv/.done ## connector and transform beside their peers (an hour and more); writes bench/RESULTS.md, bench/TRANSFORM.md
-	@$(BIN)/python bench/read.py
-	@$(BIN)/python bench/transform.py
+bench: bench/.venv/.done bench/.venv-ours/.done ## connector and transform beside their peers (an hour and more); writes bench/RESULTS.md, bench/TRANSFORM.md
+	@bench/.venv-ours/bin/python bench/read.py
+	@bench/.venv-ours/bin/python bench/transform.py
 
 bench/.venv/.done: bench/requirements.lock
 	@test -x bench/.venv/bin/python || $(PYTHON) -m venv bench/.venv
 	@bench/.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r $<
+	@touch $@
+
+# What a user installs, and nothing else: the CDK imports much of what it finds beside it, such as a test's boto3.
+bench/.venv-ours/.done: requirements.lock pyproject.toml
+	@test -x bench/.venv-ours/bin/python || $(PYTHON) -m venv bench/.venv-ours
+	@bench/.venv-ours/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r $<
+	@bench/.venv-ours/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 docs: .venv/.dev ## write the outputs in the README and the data dictionary anew
@@ -80,4 +87,4 @@ lock: .venv/.dev ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment, the warehouse and every cache
-	rm -rf .venv .venv-system bench/.venv warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-system bench/.venv bench/.venv-ours warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-OURS = REPOSITORY / ".venv" / "bin"
+OURS = REPOSITORY / "bench" / ".venv-ours" / "bin"
 PEERS = REPOSITORY / "bench" / ".venv" / "bin"
 SHOWN_CHARACTERS = 2000
 
