@@ -34,7 +34,7 @@ coverage: .venv/.dev ## the same, a quarter slower, with the lines that no test 
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py
 
-test-system: .venv/.dev .venv-system/pyairbyte/.done ## the tests that need more: an S3 server, PyAirbyte; installs what they need
+test-system: .venv/.dev .venv-system/pyairbyte/.done .venv-system/chromium/.done ## the tests that need more: an S3 server, PyAirbyte, Chromium; installs what they need
 	@$(BIN)/python -m pytest -m "system and not soak" -n 2
 
 # PyAirbyte pins what we need newer, and installs below Python 3.13 only: without such a Python its tests are skipped.
@@ -46,6 +46,19 @@ test-system: .venv/.dev .venv-system/pyairbyte/.done ## the tests that need more
 	    $(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $< || exit 1; \
 	    break; \
 	done
+	@mkdir -p $(@D)
+	@touch $@
+
+# From Debian's packages, by who may: elsewhere, without a chromium and a chromedriver on the PATH, its tests are skipped.
+.venv-system/chromium/.done:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	    if command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+	        echo "Installing Chromium (about a minute) ..."; \
+	        apt-get -qq update >/dev/null && \
+	        apt-get -qq install --yes --no-install-recommends chromium chromium-driver >/dev/null; \
+	    else \
+	        echo "No chromium and chromedriver here, and no apt-get as root: the report's tests in a browser are skipped." >&2; \
+	    fi
 	@mkdir -p $(@D)
 	@touch $@
 
