@@ -22,8 +22,17 @@ _HOUR = 3600
 
 
 def judge(warehouse: Warehouse, build: Build, settings: "Freshness", now: datetime) -> Iterator[Verdict]:
-    """One verdict per stream that ever came: a table is as old as the oldest of its streams, and is told of there."""
+    """One verdict per stream that ever came."""
     extracted = {stream: at for stream in STREAMS if (at := last_extraction(warehouse, build, stream))}
+    yield from of_extractions(extracted, settings, now)
+
+
+def of_extractions(extracted: dict[str, datetime], settings: "Freshness", now: datetime) -> Iterator[Verdict]:
+    """One verdict per stream: a table is as old as the oldest of its streams, and is told of there.
+
+    Args:
+        extracted: by stream, its newest extraction that the tables know of.
+    """
     tables: dict[str, list[str]] = {stream: [] for stream in extracted}
     for table in models():
         known = [stream for stream in _streams_of(table) if stream in extracted]

@@ -10,7 +10,7 @@ from math import sqrt
 from statistics import median
 from typing import TYPE_CHECKING
 
-from moovitamix_transform.alarms.limits import Band, band
+from moovitamix_transform.alarms.limits import band
 from moovitamix_transform.alarms.verdict import Kind, Verdict
 from moovitamix_transform.runs import Level, Run, StreamLedger
 from moovitamix_transform.streams import STREAMS
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from moovitamix_transform.alarms.settings import Baseline, Settings
 
 _CHANCE = 4.0
+_CHANCE_OF_STATE = 3.0  # of a table's rows, most of which are those of the day before: chance moves them less
+_LOOKED_AT = 4  # times as many as are needed, to find those that are alike among others
 LINES = "lines"  # the subject of those that are no record of any stream
 
 
@@ -29,6 +31,7 @@ def judge(run: Run, earlier: Sequence[Run], settings: "Settings") -> Iterator[Ve
         earlier: the runs before it, newest first; only good syncs count.
     """
     good = [each for each in earlier if each.kind == "run" and each.status == "succeeded"]
+    good = good[: _LOOKED_AT * settings.baseline.runs]
     stretch = _stretch(run, good, settings.baseline)
     measures: dict[Kind, Callable[[], Iterator[Verdict]]] = {
         "volume": lambda: _volumes(run, good, settings, stretch),
@@ -42,47 +45,67 @@ def judge(run: Run, earlier: Sequence[Run], settings: "Settings") -> Iterator[Ve
 
 
 def _volumes(run: Run, good: list[Run], settings: "Settings", stretch: float) -> Iterator[Verdict]:
-    """Records received of each stream, beside those of the runs that asked for it in the same way."""
+    """Records of each stream, beside those of the runs that asked for it in the same way.
+
+    What an incremental read brings grows with the time since the read before it, but for its lookback window: what
+    that reads again nobody can tell from what came. So its records may be as many as ever, or as many as for that time;
+    the new ones among them are held against that time alone, and are none when an API has died and still answers.
+    """
     for entry in _entries(run):
-        before = [float(each.received) for other in good for each in _entries(other) if _is_alike(entry, each)][
-            : settings.baseline.runs
-        ]
-        floor = _of_middle(before, lambda middle: max(settings.volume.share * middle, _CHANCE * sqrt(middle)))
-        usual = _band(before, settings.baseline, floor)
-        if usual is None:
-            yield _unjudged("volume", str(entry.stream), before, settings)
-            continue
-        # What an incremental read brings grows with the time since the read before it, a lookback window aside.
-        factor = stretch if entry.sync_mode == "incremental" else 1.0
-        low, high = usual.low * min(1.0, factor), usual.high * max(1.0, factor)
-        detail = f"{entry.received:,} records, expected {max(0, low):,.0f} to {high:,.0f} (median {usual.middle:,.0f})"
-        level: Level | None = None
-        if not low <= entry.received <= high:
-            level = "warn" if entry.received else "error"
-        yield Verdict("volume", str(entry.stream), level, detail)
+        alike = [each for other in good for each in _entries(other) if _is_alike(entry, each)]
+        received = [float(each.received) for each in alike][: settings.baseline.runs]
+        found = [_volume(entry, "records", entry.received, received, [1.0, stretch], settings)]
+        if entry.sync_mode == "incremental" and entry.new is not None:
+            new = [float(each.new) for each in alike if each.new is not None][: settings.baseline.runs]
+            found.append(_volume(entry, "new records", entry.new, new, [stretch], settings))
+        yield next((verdict for verdict in reversed(found) if verdict.level), found[0])
+
+
+def _volume(
+    entry: StreamLedger, what: str, count: int, before: list[float], stretches: list[float], settings: "Settings"
+) -> Verdict:
+    """
+    Args:
+        stretches: what the counts before are multiplied with, to be those of the time since then: each is a right one.
+    """
+    subject = str(entry.stream)
+    if len(before) < settings.baseline.least:
+        return _unjudged("volume", subject, before, settings)
+    bands = []
+    for stretch in stretches if entry.sync_mode == "incremental" else [1.0]:
+        values = [value * stretch for value in before]
+        middle = median(values)
+        floor = max(settings.volume.share * middle, _CHANCE * sqrt(middle))
+        bands.append(band(values, settings.baseline.deviations, floor))
+    low, high = min(each.low for each in bands), max(each.high for each in bands)
+    level: Level | None = None
+    if not low <= count <= high:
+        level = "warn" if count else "error"
+    detail = f"{count:,} {what}, expected {max(0, low):,.0f} to {high:,.0f} (median {median(before):,.0f})"
+    return Verdict("volume", subject, level, detail)
 
 
 def _nulls(run: Run, good: list[Run], settings: "Settings") -> Iterator[Verdict]:
     """The share of rows without a value, of each column that may have none."""
     before: dict[tuple[str, str], list[float]] = {}
-    for other in good:
+    for other in good[: settings.baseline.runs]:
         for each in other.nulls:
             if each.rows:
                 before.setdefault((each.table, each.column), []).append(each.nulls / each.rows)
     for entry in run.nulls:
         if entry.rows:
-            values = before.get((entry.table, entry.column), [])[: settings.baseline.runs]
+            values = before.get((entry.table, entry.column), [])
             subject = f"{entry.table}.{entry.column}"
             share = entry.nulls / entry.rows
-            yield _share("nulls", subject, share, entry.rows, values, settings.nulls.points, settings)
+            yield _share("nulls", subject, share, entry.rows, values, settings.nulls.points, _CHANCE_OF_STATE, settings)
 
 
 def _quarantined(run: Run, good: list[Run], settings: "Settings") -> Iterator[Verdict]:
     """The share of what came of each stream that went to the quarantine; of all that came, the lines of no stream."""
-    before = [_shares(other) for other in good]
+    before = [_shares(other) for other in good[: settings.baseline.runs]]
     for subject, (share, count) in _shares(run).items():
-        values = [shares[subject][0] for shares in before if subject in shares][: settings.baseline.runs]
-        yield _share("quarantine", subject, share, count, values, settings.quarantine.points, settings)
+        values = [shares[subject][0] for shares in before if subject in shares]
+        yield _share("quarantine", subject, share, count, values, settings.quarantine.points, _CHANCE, settings)
 
 
 def _shares(run: Run) -> dict[str, tuple[float, int]]:
@@ -104,24 +127,31 @@ def _durations(run: Run, good: list[Run], settings: "Settings", stretch: float) 
     modes = _modes(run)
     before = [other.seconds for other in good if other.seconds is not None and _modes(other) == modes]
     before = before[: settings.baseline.runs]
-    floor = _of_middle(before, lambda middle: max(settings.duration.share * middle, settings.duration.seconds))
-    usual = _band(before, settings.baseline, floor)
-    if usual is None or run.seconds is None:
+    if len(before) < settings.baseline.least or run.seconds is None:
         yield _unjudged("duration", "run", before, settings)
         return
+    floor = max(settings.duration.share * median(before), settings.duration.seconds)
+    usual = band(before, settings.baseline.deviations, floor)
     high = usual.high * max(1.0, stretch)
     detail = f"{run.seconds:,.0f} s, expected at most {high:,.0f} (median {usual.middle:,.0f})"
     yield Verdict("duration", "run", "warn" if run.seconds > high else None, detail)
 
 
 def _share(
-    kind: Kind, subject: str, share: float, count: int, before: list[float], points: float, settings: "Settings"
+    kind: Kind,
+    subject: str,
+    share: float,
+    count: int,
+    before: list[float],
+    points: float,
+    chance: float,
+    settings: "Settings",
 ) -> Verdict:
     """Only a rise is an alarm: fewer nulls, and fewer quarantined, are what one hopes for."""
-    floor = _of_middle(before, lambda middle: max(points / 100, _CHANCE * sqrt(max(middle, 1 / count) / count)))
-    usual = _band(before, settings.baseline, floor)
-    if usual is None:
+    if len(before) < settings.baseline.least:
         return _unjudged(kind, subject, before, settings)
+    floor = max(points / 100, chance * sqrt(max(median(before), 1 / count) / count))
+    usual = band(before, settings.baseline.deviations, floor)
     detail = f"{share:.1%} of {count:,}, expected at most {usual.high:.1%} (median {usual.middle:.1%})"
     return Verdict(kind, subject, "warn" if share > usual.high else None, detail)
 
@@ -132,14 +162,6 @@ def _stretch(run: Run, good: list[Run], baseline: "Baseline") -> float:
     gaps = [(later - sooner).total_seconds() for later, sooner in pairwise(starts)]
     usual = median(gaps[1:]) if len(gaps) > baseline.least else 0.0
     return gaps[0] / usual if usual > 0 else 1.0
-
-
-def _band(before: list[float], baseline: "Baseline", floor: float) -> Band | None:
-    return band(before, baseline.deviations, floor) if len(before) >= baseline.least else None
-
-
-def _of_middle(values: list[float], floor: Callable[[float], float]) -> float:
-    return floor(median(values)) if values else 0.0
 
 
 def _unjudged(kind: Kind, subject: str, before: list[float], settings: "Settings") -> Verdict:
