@@ -75,6 +75,11 @@ def test_the_api_knows_neither_the_connector_nor_the_transform(outside: str):
     assert importers_of(outside, API) == set()
 
 
+@pytest.mark.parametrize("outside", ["altair", "jinja2", "markdown_it", "vl_convert"])
+def test_only_the_report_knows_what_its_extra_installs(outside: str):
+    assert {name.rpartition(".")[0] for name in importers_of(outside, TRANSFORM)} <= {"moovitamix_transform.report"}
+
+
 @pytest.mark.parametrize("module", [name for name in TRANSFORM_MODULES if layer_of(name) is not None])
 def test_imports_go_one_way(module: str):
     own = layer_of(module)
@@ -88,7 +93,7 @@ def test_imports_go_one_way(module: str):
     assert upward == set(), f"{module} imports what stands above it in {' → '.join('/'.join(one) for one in LAYERS)}"
 
 
-@pytest.mark.parametrize("outside", ["dataframely", "airbyte_cdk", "fastapi"])
+@pytest.mark.parametrize("outside", ["dataframely", "airbyte_cdk", "fastapi", "altair"])
 def test_a_command_does_not_wait_for_what_only_models_need(outside: str):
     loaded = "import sys, moovitamix_transform.cli.app; print(*{name.split('.')[0] for name in sys.modules})"
 

@@ -15,6 +15,8 @@ Specification = dict[str, Any]
 RUNS = 90
 _COLUMNS = 8
 _BAR = 28  # pixels
+_CLOCK = "%H:%M"
+_TIMES = {"year": "%Y", "month": "%b %Y", "day": "%d %b", "hours": _CLOCK, "minutes": _CLOCK, "seconds": "%H:%M:%S"}
 _STREAM_COLOURS = alt.Scale(domain=list(STREAMS), range=["var(--tracks)", "var(--users)", "var(--listens)"])
 _LEGEND = alt.Legend(orient="top", title=None, direction="horizontal", columns=2)
 _CONFIG: dict[str, Any] = {
@@ -153,7 +155,7 @@ def _time(field: str) -> alt.X:
         f"{field}:T",
         title="run started (UTC)",
         scale=alt.Scale(type="utc", padding=12),
-        axis=alt.Axis(labelOverlap=True, tickCount=4, format="%d %b %H:%M"),
+        axis=alt.Axis(labelOverlap=True, tickCount=4, format=_TIMES),
     )
 
 
