@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import polars as pl
@@ -17,6 +18,7 @@ from moovitamix_transform.graph import Model, models
 from moovitamix_transform.incremental import Changes, Input, no_changes
 from moovitamix_transform.news import News
 from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
+from moovitamix_transform.steps import Step, as_it_comes
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
@@ -52,6 +54,7 @@ def build(
     full_refresh: bool = False,
     on_drift: OnDrift = "warn",
     on_table: Callable[[str], None] = lambda _: None,
+    step: Step = as_it_comes,
 ) -> BuildResult:
     """Builds what the newest source rows make of every table, and publishes it as the next build.
 
@@ -84,7 +87,7 @@ def build(
             continue
         on_table(name)
         started = time.monotonic()
-        work.make(model, before.tables.get(name) if before else None)
+        step(f"build {name}", partial(work.make, model, before.tables.get(name) if before else None))
         rows = warehouse.count(model.path, work.versions[name])
         results.append(TableResult(name, rows, round(time.monotonic() - started, 3)))
 

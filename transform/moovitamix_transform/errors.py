@@ -96,7 +96,11 @@ class MissingExtra(MoovitamixError):
 
 
 class ReadFailed(MoovitamixError):
-    pass
+    """`is_transient`: the source says that it may go well when tried again, as Airbyte's transient_error."""
+
+    def __init__(self, message: str, *, is_transient: bool = False) -> None:
+        super().__init__(message)
+        self.is_transient = is_transient
 
 
 class ContractBroken(MoovitamixError):

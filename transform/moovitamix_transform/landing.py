@@ -46,6 +46,7 @@ class Landing:
     Attributes:
         received: lines per stream; None counts those that name no stream.
         failures: why the read is not a good one; empty when it is. What came is committed all the same.
+        failure_type: Airbyte's, of the first error that the source told: it is the precise one.
     """
 
     warehouse: Warehouse
@@ -55,6 +56,7 @@ class Landing:
     full_refresh: frozenset[str] = frozenset()
     received: Counter[str | None] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    failure_type: str | None = None
     _streams: dict[str, StreamRead] = field(default_factory=dict)
     _lines: list[tuple[str, str, datetime, str | None, str, str]] = field(default_factory=list)
     _states: list[StateLine] = field(default_factory=list)
@@ -169,6 +171,7 @@ class Landing:
     def _take_trace(self, trace: Trace) -> None:
         if trace.error is not None:
             self.failures.append(mask(trace.error.message))
+            self.failure_type = self.failure_type or trace.error.failure_type
         elif trace.estimate is not None and trace.estimate.row_estimate is not None:
             self.listener.estimate(trace.estimate.name, trace.estimate.row_estimate)
         elif trace.stream_status is not None:

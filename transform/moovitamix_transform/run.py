@@ -17,6 +17,7 @@ from moovitamix_transform.masking import hide, mask
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.recording import recorded
 from moovitamix_transform.runs import PARTS, Run, StreamLedger
+from moovitamix_transform.steps import Step, as_it_comes
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
@@ -35,6 +36,7 @@ def sync_and_build(
     accept_reset: bool = False,
     allow_empty: bool = False,
     settings: "Settings | None" = None,
+    step: Step = as_it_comes,
 ) -> tuple[Run, BuildResult]:
     """One sync of the source from the last committed state, then one build. Recorded in _meta/runs however it ends,
     with its alarms.
@@ -59,9 +61,10 @@ def sync_and_build(
             run.is_of_config(source.shown_config)
         sources.make_missing(warehouse)
         asked = frozenset(STREAMS) if accept_reset else full_refresh
-        generations = _sync(warehouse, source, progress, run, asked, watch if is_judged else None)
+        watching = watch if is_judged else None
+        generations = step("sync", lambda: _sync(warehouse, source, progress, run, asked, watching))
         notice = _accept_reset(warehouse, run, generations) if accept_reset else None
-        result = build_into(warehouse, run, on_drift=on_drift, on_table=progress.step)
+        result = build_into(warehouse, run, on_drift=on_drift, on_table=progress.step, step=step)
         if notice:
             result.notices.append(notice)
         if not any(entry.received for entry in run.streams):
@@ -158,10 +161,11 @@ def build_into(
     full_refresh: bool = False,
     on_drift: OnDrift = "warn",
     on_table: Callable[[str], None],
+    step: Step = as_it_comes,
 ) -> BuildResult:
     """A build whose numbers go into the run."""
     before = builds.newest(warehouse)
-    result = build(warehouse, run.run_id, full_refresh=full_refresh, on_drift=on_drift, on_table=on_table)
+    result = build(warehouse, run.run_id, full_refresh=full_refresh, on_drift=on_drift, on_table=on_table, step=step)
     run.build_id, run.tables, run.warnings = result.build.build_id, result.tables, result.warnings
     run.nulls = null_counts.of_build(warehouse, result.build)
     by_name = {entry.stream: entry for entry in run.streams}
@@ -236,4 +240,7 @@ def _settle(
         if whole is not None and entry.stream in STREAMS:
             entry.sync_mode = "full_refresh" if entry.stream in whole else "incremental"
     if landing.failures:
-        raise ReadFailed(hide("\n".join(dict.fromkeys(landing.failures)), secrets))
+        raise ReadFailed(
+            hide("\n".join(dict.fromkeys(landing.failures)), secrets),
+            is_transient=landing.failure_type == "transient_error",
+        )
