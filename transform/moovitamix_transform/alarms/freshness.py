@@ -43,16 +43,17 @@ def of_extractions(extracted: dict[str, datetime], settings: "Freshness", now: d
 
 
 def last_extraction(warehouse: Warehouse, build: Build, stream: str) -> datetime | None:
-    """When the newest record was extracted that the build read of a stream; or when a later read began that came to
-    its end and had no news, so that the build knows all that it could know. None of a stream that never came."""
-    path = sources.path(stream)
+    """When the newest record was extracted that the build read of a stream; or when a read began, by our clock, that
+    came to its end and brought nothing that the build does not know. None of a stream that never came."""
+    path, reads = sources.path(stream), sources.path("generations")
     newest = warehouse.newest(path, "_airbyte_extracted_at", build.tables[stream])
-    if newest is None or warehouse.count(path) != warehouse.count(path, build.tables[stream]):
-        return newest
-    reads = warehouse.scan(sources.path("generations")).filter(
+    if newest is None:
+        return None
+    has_seen_all = warehouse.count(path) == warehouse.count(path, build.tables[stream])
+    complete = warehouse.scan(reads, None if has_seen_all else build.tables["generations"]).filter(
         (pl.col("stream") == stream) & pl.col("completed_at").is_not_null()
     )
-    began = reads.select(pl.col("started_at").max()).collect().item()
+    began = complete.select(pl.col("started_at").max()).collect().item()
     return newest if began is None else max(newest, began)
 
 
