@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Sequence
 
-from moovitamix_transform.errors import first_line
-
 EXTRA = "moovitamix[alarms]"
 
 
@@ -21,17 +19,14 @@ def send(channels: Sequence[str], title: str, body: str, *, is_recovery: bool) -
     taken, failures = 0, []
     for number, url in enumerate(channels, 1):
         name = f"channel {number} ({url.partition(':')[0] if '://' in url else 'no URL'})"
-        channel = apprise.Apprise()
-        if not channel.add(url):
-            failures.append(f"{name}: expected a URL of a service that apprise knows; it does not know this one")
-            continue
         try:
-            is_taken = bool(channel.notify(body=body, title=title, notify_type=kind))
-        except Exception as error:  # a channel's plug-in may raise whatever it likes: none of it is the run's failure
-            failures.append(f"{name}: {type(error).__name__}: {first_line(error).replace(url, '****')}")
-            continue
-        if is_taken:
-            taken += 1
-        else:
-            failures.append(f"{name}: expected it to take the message, it did not")
+            channel = apprise.Apprise()
+            if not channel.add(url):
+                failures.append(f"{name}: expected a URL of a service that apprise knows; it does not know this one")
+            elif channel.notify(body=body, title=title, notify_type=kind):
+                taken += 1
+            else:
+                failures.append(f"{name}: expected it to take the message, it did not")
+        except Exception as error:  # a service's plug-in may raise whatever it likes: none of it is the run's failure
+            failures.append(f"{name}: expected it to take the message, got {type(error).__name__}")
     return taken, failures
