@@ -6,6 +6,7 @@ import polars as pl
 
 from moovitamix_transform import sources
 from moovitamix_transform.catalog import GRAINS
+from moovitamix_transform.column_lineage import UNTRACED, columns, shortened
 from moovitamix_transform.data_warnings import all_warnings
 from moovitamix_transform.graph import Model, fields_of, models
 from moovitamix_transform.messages import ODD_RULES
@@ -17,6 +18,11 @@ _HEAD = """\
 Written by `make docs` from the contracts beside the models; a test fails when it is stale. All instants are
 `datetime[us, UTC]`. A key column is never null; the columns of a key together are unique. The API's datetimes carry no
 zone and are read as UTC. It gives one instant for a whole list of tracks: `listened_at` is the record's `created_at`.
+
+*From* are the API's fields that a column's values are computed from, with those its rows are joined, grouped and sorted
+by; `_airbyte_…` is what Airbyte notes of a record, `generations` of a read. Other fields beside them decide which rows
+there are, and which records they are made of: one that breaks a rule in any field is in none. `moovitamix graph
+--columns` names both kinds. A test changes each field, builds, and sees exactly the columns change that name it.
 """
 _LAYERS = {
     "staging": "## Staging: typed, judged, the latest good record per key",
@@ -37,13 +43,21 @@ def markdown() -> str:
 
 
 def _table(model: Model) -> str:
-    rows = ["| column | type | | what it is |", "|---|---|---|---|"]
+    is_traced = model.name not in UNTRACED
+    rows = ["| column | type | | what it is | from |", "|---|---|---|---|---|"]
+    if not is_traced:
+        rows = ["| column | type | | what it is |", "|---|---|---|---|"]
+    origins = {each.column: each for each in columns(model.name)} if is_traced else {}
     schema = model.contract.create_empty().schema
     for name, column in model.contract.columns().items():
         place = "key" if column.primary_key else "" if column.nullable else "not null"
-        rows.append(f"| `{name}` | {type_name(schema[name])} | {place} | {column.description or ''} |")
-    reads = ", ".join(f"`{name}`" for name in model.reads)
-    return f"### {model.name}\n\n{model.grain} Made of {reads}.\n\n" + "\n".join(rows)
+        row = f"| `{name}` | {type_name(schema[name])} | {place} | {column.description or ''} |"
+        rows.append(row + (f" {_listed(shortened(origins[name].values))} |" if is_traced else ""))
+    return f"### {model.name}\n\n{model.grain} Made of {_listed(list(model.reads))}.\n\n" + "\n".join(rows)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _source_tables() -> Iterator[str]:

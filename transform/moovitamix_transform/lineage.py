@@ -4,6 +4,7 @@ from html import escape
 
 from moovitamix_transform import sources
 from moovitamix_transform.catalog import GRAINS
+from moovitamix_transform.column_lineage import Lineage, columns, shortened
 from moovitamix_transform.graph import SOURCES, models
 
 _BOX_WIDTH, _BOX_HEIGHT, _ACROSS, _DOWN, _MARGIN = 190, 32, 260, 50, 20
@@ -31,15 +32,52 @@ def mermaid() -> str:
     return "\n".join(lines)
 
 
+def column_mermaid(chosen: str | None = None) -> str:
+    """A flowchart from the API's fields to columns, chosen as `column_lineage.columns` does.
+
+    A line ends at the column whose values are computed from the field, a dotted one at the table whose rows it decides;
+    where every field of a stream does, it begins at the stream.
+    """
+    found = columns(chosen)
+    boxes: dict[str, dict[str, None]] = {}
+    for table, column in [_parts(name) for each in found for name in each.values] + [
+        (e.table, e.column) for e in found
+    ]:
+        boxes.setdefault(table, {})[column] = None
+    lines = ["flowchart LR"]
+    for table, names in boxes.items():
+        lines += [f"  subgraph {table}", *(f'    {table}__{name}["{name}"]' for name in names), "  end"]
+    lines += [f"  {'__'.join(_parts(name))} --> {each.table}__{each.column}" for each in found for name in each.values]
+    for table in dict.fromkeys(each.table for each in found):
+        rows = {name for each in found if each.table == table for name in each.rows}
+        for stream, name in map(_parts, shortened(tuple(sorted(rows)))):
+            is_drawn = name in boxes.get(stream, ())
+            begin = (
+                stream if name == "*" else f"{stream}__{name}" if is_drawn else f'{stream}__{name}["{stream}.{name}"]'
+            )
+            lines.append(f"  {begin} -.-> {table}")
+    return "\n".join(lines)
+
+
+def _parts(name: str) -> tuple[str, str]:
+    table, _, column = name.partition(".")
+    return table, column
+
+
 def html() -> str:
-    """One page: the picture, with the lines of the table in focus standing out, and the tables as a list."""
+    """One page: the picture, with the lines of the table in focus standing out, and the tables and their columns as a
+    list."""
     boxes = _places()
     width = max(x for x, _ in boxes.values()) + _BOX_WIDTH + _MARGIN
     height = max(y for _, y in boxes.values()) + _BOX_HEIGHT + _MARGIN
     lines = "".join(_line(boxes, read, made) for read, made in edges())
     nodes = "".join(_node(name, grain, *boxes[name]) for name, grain in grains().items())
+    by_table: dict[str, list[Lineage]] = {}
+    for each in columns():
+        by_table.setdefault(each.table, []).append(each)
     tables = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(_sentence(name, grain))}</dd>" for name, grain in grains().items()
+        f"<dt>{escape(name)}</dt><dd>{escape(_sentence(name, grain))}{_columns(by_table.get(name, []))}</dd>"
+        for name, grain in grains().items()
     )
     picture = (
         f'<svg role="img" aria-label="What each table is made of" viewBox="0 0 {width} {height}">{lines}{nodes}</svg>'
@@ -76,6 +114,16 @@ def _node(name: str, grain: str, x: int, y: int) -> str:
     )
 
 
+def _columns(found: list[Lineage]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(each.column)}</td><td>{escape(', '.join(shortened(each.values)))}</td>"
+        f"<td>{escape(', '.join(shortened(each.rows)))}</td></tr>"
+        for each in found
+    )
+    head = "<tr><th>column</th><th>values from</th><th>rows decided by</th></tr>"
+    return f"<details><summary>Columns</summary><table>{head}{rows}</table></details>" if rows else ""
+
+
 def _sentence(name: str, grain: str) -> str:
     reads = [read for read, made in edges() if made == name]
     return f"{grain} Made of {', '.join(reads)}." if reads else f"{grain} ({sources.path(name)})"
@@ -99,12 +147,18 @@ path{{fill:none;stroke:var(--line);stroke-width:1.2}} rect{{stroke:var(--line)}}
 .source rect{{fill:var(--source)}} .staging rect{{fill:var(--staging)}} .marts rect{{fill:var(--marts)}}
 .box:is(:hover,:focus){{outline:none}} .box:is(:hover,:focus) rect{{stroke:var(--strong);stroke-width:2}}
 dt{{font-weight:600;margin-top:.6rem}} dd{{margin:0}}
+summary{{cursor:pointer}} table{{border-collapse:collapse;font-size:14px}}
+td,th{{text-align:left;vertical-align:top;padding:.15rem 1rem .15rem 0;border-bottom:1px solid var(--line)}}
 {style}
 </style></head><body>
 <h1>What each table is made of</h1>
 <p>From the source tables on the left to the marts on the right. Point at a table, or reach it with the Tab key, and its
 lines stand out.</p>
 <figure>{picture}</figure>
-<h2>The tables</h2><dl>{tables}</dl>
+<h2>The tables</h2>
+<p>A column's values are computed from the API's fields named beside it, and from what Airbyte notes of a record
+(_airbyte_…) and of a read (generations). Other fields decide which rows there are and which records they are made of:
+a record counts or does not as a whole, so a field that cannot be read takes the others with it. tracks.* is every
+field of the API's tracks.</p><dl>{tables}</dl>
 </body></html>
 """

@@ -10,25 +10,25 @@ from moovitamix_transform.contracts import made_of
 from moovitamix_transform.marts.deletions import PROOF
 from moovitamix_transform.marts.history import history
 
-# A period begins and ends where an attribute changes, a key leaves or comes back.
-TURNS = (
-    "base_tracks.track_id",
-    "base_tracks.track_name",
-    "base_tracks.artist_name",
-    "base_tracks.songwriters",
-    "base_tracks.album_name",
-    "base_tracks.genre",
-    "base_tracks.duration_seconds",
-    "base_tracks.generation_id",
-    "base_tracks.extracted_at",
-    *PROOF,
-)
+# When a key was seen, left and came back; a change of an attribute begins a new row.
+SEEN = ("base_tracks.track_id", "base_tracks.generation_id", "base_tracks.extracted_at", *PROOF)
 
 
 class DimTracksHistory(contracts.Contract):
     """One row per track_id and period with unchanged attributes (SCD 2)."""
 
-    rows_by = (*TURNS, "base_tracks.broken_rules", "base_tracks.updated_at", "tracks._airbyte_data")
+    rows_by = (
+        *SEEN,
+        "base_tracks.track_name",
+        "base_tracks.artist_name",
+        "base_tracks.songwriters",
+        "base_tracks.album_name",
+        "base_tracks.genre",
+        "base_tracks.duration_seconds",
+        "base_tracks.broken_rules",
+        "base_tracks.updated_at",
+        "tracks._airbyte_data",
+    )
 
     track_id = contracts.key(dy.Int64, "The API's id.", metadata=made_of("base_tracks.track_id"))
     track_name = contracts.text("The track's name.", metadata=made_of("base_tracks.track_name"))
@@ -39,8 +39,8 @@ class DimTracksHistory(contracts.Contract):
     duration_seconds = dy.Int32(
         nullable=True, min=0, description="Length in seconds.", metadata=made_of("base_tracks.duration_seconds")
     )
-    valid_from = contracts.instant("Observed so from here, inclusive.", primary_key=True, metadata=made_of(*TURNS))
-    valid_to = contracts.instant("Until here, exclusive; null = current.", nullable=True, metadata=made_of(*TURNS))
+    valid_from = contracts.instant("Observed so from here, inclusive.", primary_key=True, metadata=made_of(*SEEN))
+    valid_to = contracts.instant("Until here, exclusive; null = current.", nullable=True, metadata=made_of(*SEEN))
     is_current = dy.Bool(
         nullable=False,
         description="It is so now; no row is while the track is deleted.",

@@ -10,24 +10,24 @@ from moovitamix_transform.contracts import made_of
 from moovitamix_transform.marts.deletions import PROOF
 from moovitamix_transform.marts.history import history
 
-# A period begins and ends where an attribute changes, a key leaves or comes back.
-TURNS = (
-    "base_users.user_id",
-    "base_users.first_name",
-    "base_users.last_name",
-    "base_users.email",
-    "base_users.gender",
-    "base_users.favorite_genre",
-    "base_users.generation_id",
-    "base_users.extracted_at",
-    *PROOF,
-)
+# When a key was seen, left and came back; a change of an attribute begins a new row.
+SEEN = ("base_users.user_id", "base_users.generation_id", "base_users.extracted_at", *PROOF)
 
 
 class DimUsersHistory(contracts.Contract):
     """One row per user_id and period with unchanged attributes (SCD 2)."""
 
-    rows_by = (*TURNS, "base_users.broken_rules", "base_users.updated_at", "users._airbyte_data")
+    rows_by = (
+        *SEEN,
+        "base_users.first_name",
+        "base_users.last_name",
+        "base_users.email",
+        "base_users.gender",
+        "base_users.favorite_genre",
+        "base_users.broken_rules",
+        "base_users.updated_at",
+        "users._airbyte_data",
+    )
 
     user_id = contracts.key(dy.Int64, "The API's id.", metadata=made_of("base_users.user_id"))
     first_name = contracts.text("First name.", metadata=made_of("base_users.first_name"))
@@ -37,8 +37,8 @@ class DimUsersHistory(contracts.Contract):
     favorite_genre = contracts.text(
         "The API's favorite_genres, which holds one.", metadata=made_of("base_users.favorite_genre")
     )
-    valid_from = contracts.instant("Observed so from here, inclusive.", primary_key=True, metadata=made_of(*TURNS))
-    valid_to = contracts.instant("Until here, exclusive; null = current.", nullable=True, metadata=made_of(*TURNS))
+    valid_from = contracts.instant("Observed so from here, inclusive.", primary_key=True, metadata=made_of(*SEEN))
+    valid_to = contracts.instant("Until here, exclusive; null = current.", nullable=True, metadata=made_of(*SEEN))
     is_current = dy.Bool(
         nullable=False,
         description="It is so now; no row is while the user is deleted.",
