@@ -16,7 +16,7 @@ EXAMPLE = "Example: moovitamix graph --columns user_profiles.top_genre"
 
 def graph(
     chosen: Annotated[
-        str | None, typer.Argument(metavar="[TABLE[.COLUMN]]", help="With --columns: this table's or this one only.")
+        str | None, typer.Argument(metavar="TABLE[.COLUMN]", help="With --columns: this table's or this one only.")
     ] = None,
     form: Annotated[
         Literal["mermaid", "html"],
