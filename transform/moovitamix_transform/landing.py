@@ -108,6 +108,10 @@ class Landing:
                 "_meta/generations", frame.with_columns(pl.col("unreadable_count") + self._unreadable)
             )
 
+    def was_left_out(self, name: str) -> bool:
+        """The source says how each stream that it read ended, and says nothing of this one."""
+        return self._has_statuses and name not in self._streams
+
     def distrust(self, name: str, why: str) -> None:
         """Before `finish`: a stream's read is no good one, whatever its status says: it shows no key to be gone."""
         self.failures.append(why)

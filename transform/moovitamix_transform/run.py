@@ -212,7 +212,8 @@ def _sync(
     run.child_peak_memory_bytes = running.peak_memory_bytes
     whole = [name for name in STREAMS if name not in incremental or name not in committed]
     if watch and not failure and not landing.failures:
-        watch.dead = zero_rows.dead(warehouse, landing.received, whole)
+        read = [name for name in whole if not landing.was_left_out(name)]
+        watch.dead = zero_rows.dead(warehouse, landing.received, read)
         for name in watch.dead:
             landing.distrust(name, zero_rows.message(name))
     landing.finish(mask(failure) if failure else None)

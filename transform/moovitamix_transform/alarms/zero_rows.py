@@ -27,7 +27,8 @@ def dead(warehouse: Warehouse, received: Counter[str | None], whole: Iterable[st
 
     Args:
         received: lines per stream.
-        whole: the streams that were read from their beginning, those of which nothing was heard at all included.
+        whole: the streams that were read from their beginning. Those too of which nothing was heard at all, unless the
+            source left them out.
     """
     return [stream for stream in whole if not received[stream] and _has_records(warehouse, stream)]
 

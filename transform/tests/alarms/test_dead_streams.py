@@ -91,6 +91,15 @@ def test_a_stream_that_had_records_and_has_none_fails_the_run_and_deletes_nothin
     assert alarms(house) == []
 
 
+def test_a_stream_that_a_source_leaves_out_is_not_dead_and_keeps_its_rows(sync: Sync, house: Warehouse):
+    sync(BOTH)
+
+    sync("record('users', id=7), complete('users')")
+
+    assert is_deleted(house) == [False]
+    assert [run.status for run in run_history.every(house)] == ["succeeded", "succeeded"]
+
+
 def test_allowed_to_be_empty_its_keys_are_gone(sync: Sync, house: Warehouse):
     sync(BOTH)
 
