@@ -17,8 +17,12 @@ _COLUMNS = 8
 _BAR = 28  # pixels
 _CLOCK = "%H:%M"
 _TIMES = {"year": "%Y", "month": "%b %Y", "day": "%d %b", "hours": _CLOCK, "minutes": _CLOCK, "seconds": "%H:%M:%S"}
-_STREAM_COLOURS = alt.Scale(domain=list(STREAMS), range=["var(--tracks)", "var(--users)", "var(--listens)"])
-_LEGEND = alt.Legend(orient="top", title=None, direction="horizontal", columns=2)
+_COLOURS = ["var(--tracks)", "var(--users)", "var(--listens)"]
+_NO_STREAM = "no known stream"
+_STREAM_COLOURS = alt.Scale(domain=list(STREAMS), range=_COLOURS)
+_ALL_COLOURS = alt.Scale(domain=[*STREAMS, _NO_STREAM], range=[*_COLOURS, "var(--soft)"])
+_LEGEND = alt.Legend(orient="top", title=None, direction="horizontal", columns=2)  # a phone is wide enough for two
+_SHORT_LEGEND = alt.Legend(orient="top", title=None, direction="horizontal", columns=3)
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
     "font": "system-ui, sans-serif",
@@ -45,12 +49,12 @@ _CONFIG: dict[str, Any] = {
 
 
 def volumes(runs: list[Run]) -> Specification:
-    """Records landed per run and stream, oldest run first."""
+    """Records landed per run and stream that it read, oldest run first."""
     values = [
         {"at": _iso(run.started_at), "stream": each.stream, "landed": each.landed, "run": run.run_id}
         for run in _oldest_first(runs)
         for each in run.streams
-        if run.kind != "build" and each.stream in STREAMS
+        if each.stream in STREAMS and (run.kind == "run" or each.received)  # `land` is given one stream at a time
     ]
     return _finished(
         alt.Chart(alt.InlineData(values=values))
@@ -85,11 +89,11 @@ def durations(runs: list[Run]) -> Specification:
         .encode(
             x=_time("at"),
             y=alt.Y("seconds:Q", title="seconds", axis=alt.Axis(tickCount=5)),
-            color=alt.Color("kind:N", scale=alt.Scale(domain=["run", "land", "build"]), legend=_LEGEND),
+            color=alt.Color("kind:N", scale=alt.Scale(domain=["run", "land", "build"]), legend=_SHORT_LEGEND),
             shape=alt.Shape(
                 "status:N",
                 scale=alt.Scale(domain=["succeeded", "failed"], range=["circle", "cross"]),
-                legend=_LEGEND,
+                legend=alt.Legend(orient="bottom", title=None, direction="horizontal"),
             ),
             tooltip=["run:N", "kind:N", "status:N", alt.Tooltip("seconds:Q", format=".1f")],
         ),
@@ -128,15 +132,25 @@ def nulls(rates: list[NullRate]) -> Specification | None:
 
 def quarantine(counts: Iterable[dict[str, Any]]) -> Specification:
     """Quarantined rows per stream and rule, the most frequent on top."""
-    values = [{"rule": row["rule"], "stream": row["stream"] or "no stream", "count": row["count"]} for row in counts]
+    values = [
+        {
+            "rule": row["rule"],
+            "stream": row["stream"] if row["stream"] in STREAMS else _NO_STREAM,
+            "named": row["stream"],
+            "count": row["count"],
+        }
+        for row in counts
+    ]
     return _finished(
         alt.Chart(alt.InlineData(values=values))
         .mark_bar(cornerRadiusEnd=2)
         .encode(
-            x=alt.X("count:Q", title="rows in the quarantine", axis=alt.Axis(tickMinStep=1, format="~s")),
+            x=alt.X(
+                "count:Q", title="rows in the quarantine", axis=alt.Axis(tickMinStep=1, format="~s", labelOverlap=True)
+            ),
             y=alt.Y("rule:N", title=None, sort="-x", axis=alt.Axis(labelLimit=170)),
-            color=alt.Color("stream:N", legend=_LEGEND),
-            tooltip=["stream:N", "rule:N", alt.Tooltip("count:Q", format=",")],
+            color=alt.Color("stream:N", scale=_ALL_COLOURS, legend=_LEGEND),
+            tooltip=["named:N", "rule:N", alt.Tooltip("count:Q", format=",")],
         ),
         "Rows in the quarantine by broken rule",
         height=_BAR * len({each["rule"] for each in values}),

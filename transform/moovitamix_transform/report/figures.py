@@ -43,9 +43,17 @@ class Figures:
 
 
 def figures(warehouse: Warehouse) -> Figures:
-    """Read once. A warehouse in which nothing landed, or nothing was built, has empty lists."""
+    """All of one build. A warehouse in which nothing landed, or nothing was built, has empty lists."""
+    while True:
+        kept = builds.every(warehouse)
+        found = _figures(warehouse, kept)
+        if builds.every(warehouse) == kept:
+            return found
+        # A build was published meanwhile: some of it is of the one before, some of this one.
+
+
+def _figures(warehouse: Warehouse, kept: list[Build]) -> Figures:
     runs = run_history.every(warehouse)
-    kept = builds.every(warehouse)
     counted_by = next((run for run in runs if any(each.landed_total is not None for each in run.streams)), None)
     return Figures(
         where=_place(warehouse),
