@@ -58,12 +58,10 @@ def columns(chosen: str | None = None) -> list[Lineage]:
 
 def made_of(table: str, column: str) -> tuple[str, ...]:
     """What the column is declared to be made of, one step back: `table.column` of tables before it."""
-    contract = models()[table].contract
     if table.startswith("base_"):
         return _of_record(table.removeprefix("base_"), column)
-    if column not in vars(
-        contract
-    ):  # inherited: `class DimTracks(StgTracks)` has the columns of stg_tracks as they are
+    # Inherited: `class DimTracks(StgTracks)` has the columns of stg_tracks as they are.
+    if column not in vars(models()[table].contract):
         return (f"{_parent(table)}.{column}",)
     return _declared(table, column, "made_of")
 
@@ -81,9 +79,8 @@ def shortened(fields: tuple[str, ...]) -> list[str]:
 @cache
 def _values(table: str, column: str) -> frozenset[str]:
     if table in SOURCES:
-        return frozenset(
-            [f"{table}.{column}"] if column != _TEXT else [f"{table}.{name}" for name in fields_read(table)]
-        )
+        names = fields_read(table) if column == _TEXT else (column,)
+        return frozenset(f"{table}.{name}" for name in names)
     return frozenset().union(*(_values(*origin.split(".")) for origin in made_of(table, column)))
 
 

@@ -232,7 +232,7 @@ def catalogue(stream: str) -> list[tuple[Row, Row]]:
     later = {"updated_at": instant(4).isoformat()}
     last = 5
     rows = [
-        # 1 changes and changes back, each state observed twice.
+        # 1 stays as it is, changes, and changes back.
         *[
             (2, 20, {"id": 1, **one}),
             (3, 30, {"id": 1, **one}),
