@@ -37,24 +37,29 @@ class NullRate:
 def of_builds(warehouse: Warehouse, kept: list[Build]) -> list[NullRate]:
     """Every nullable column in each of the newest builds, the newest build first.
 
-    A build whose files are gone has no rows here. Each version of a table is read once, however many builds have it.
+    A build of which a table cannot be read any more has no rows here. Each version of a table is read once, however
+    many builds have it.
     """
-    return [each for build in kept[:BUILDS] for table in TABLES for each in _of_table(warehouse, build, table)]
+    readable = [build for build in kept[:BUILDS] if _is_readable(warehouse, build)]
+    return [each for build in readable for table in TABLES for each in _of_table(warehouse, build, table)]
+
+
+def _is_readable(warehouse: Warehouse, build: Build) -> bool:
+    try:
+        for table in TABLES:
+            require_kept(warehouse, table, models()[table].path, build)
+    except NoSuchBuild:
+        return False
+    return True
 
 
 def _of_table(warehouse: Warehouse, build: Build, table: str) -> Iterator[NullRate]:
     columns = [name for name, column in models()[table].contract.columns().items() if column.nullable]
-    if table not in build.tables or not columns:
-        return
-    try:
-        require_kept(warehouse, table, models()[table].path, build)
-    except NoSuchBuild:
-        return
 
     def count() -> dict[str, int]:
         nulls = scan(warehouse, table, build.tables).select(pl.len().alias("*"), pl.col(columns).null_count())
         return nulls.collect(engine="streaming").row(0, named=True)
 
-    counts = warehouse.once(("null counts", table, build.tables[table]), count)
+    counts = warehouse.once(("null counts", table, build.tables[table]), count) if columns else {}
     for column in columns:
         yield NullRate(build.build_id, build.built_at, table, column, counts[column], counts["*"])

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from moovitamix_transform import dictionary, lineage
-from moovitamix_transform.report import charts
+from moovitamix_transform.report import charts, null_rates
 from moovitamix_transform.report.figures import Figures
 from moovitamix_transform.report.flow import flows
 
@@ -34,6 +34,7 @@ def html(figures: Figures, libraries: str) -> str:
         parts=_parts(figures),
         charts=_charts(figures),
         newest_rates=_newest(figures),
+        unread_builds=len(figures.builds[: null_rates.BUILDS]) - len({each.build_id for each in figures.null_rates}),
         lineage=lineage.html(),
         dictionary=Markup(_dictionary()),  # noqa: S704 - made of the contracts, by a parser that lets no HTML through
         style=_trusted("page.css"),

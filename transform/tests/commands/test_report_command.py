@@ -279,6 +279,22 @@ def test_a_warehouse_without_a_build_has_a_report_that_says_so(moovitamix: Comma
     )
 
 
+def test_a_build_whose_files_are_gone_is_not_counted_and_the_page_says_so(
+    moovitamix: Command, source: Command, tmp_path: Path
+):
+    for body in ("track(1)", "track(1, name='another')"):
+        assert moovitamix("run", "--source", source(body), "--warehouse", "house").code == 0
+    files = sorted((tmp_path / "house/staging/stg_tracks").rglob("*.parquet"), key=lambda path: path.stat().st_mtime)
+    files[0].unlink()
+
+    done = moovitamix("report", "--warehouse", "house")
+
+    text = Path("house/report.html").read_text()
+    assert done.code == 0
+    assert "Of 1 of the newest builds a table cannot be read any more" in text
+    assert "Nulls in build 2" in Page(text).tables
+
+
 def test_without_a_warehouse_there_is_no_report(moovitamix: Command):
     done = moovitamix("report", "--warehouse", "nowhere")
 
