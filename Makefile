@@ -34,7 +34,7 @@ coverage: .venv/.dev ## the same, a quarter slower, with the lines that no test 
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py
 
-test-system: .venv/.dev .venv-system/pyairbyte/.done .venv-system/chromium/.done ## the tests that need more: an S3 server, PyAirbyte, Chromium; installs what they need
+test-system: .venv/.dev .venv-system/pyairbyte/.done .venv-system/prefect/.done .venv-system/chromium/.done ## the tests that need more: an S3 server, PyAirbyte, Prefect, Chromium; installs what they need
 	@$(BIN)/python -m pytest -m "system and not soak" -n 2
 
 # PyAirbyte pins what we need newer, and installs below Python 3.13 only: without such a Python its tests are skipped.
@@ -47,6 +47,14 @@ test-system: .venv/.dev .venv-system/pyairbyte/.done .venv-system/chromium/.done
 	    break; \
 	done
 	@mkdir -p $(@D)
+	@touch $@
+
+# Prefect's server pins what we have newer.
+.venv-system/prefect/.done: transform/tests/prefect.lock pyproject.toml
+	@echo "Installing Prefect into $(@D)/ (about two minutes) ..."
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $<
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # From Debian's packages, by who may: elsewhere, without a chromium and a chromedriver on the PATH, its tests are skipped.
@@ -98,6 +106,7 @@ lock: .venv/.dev ## write the lock files anew from pyproject.toml
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group build --extra prefect --extra report pyproject.toml -o transform/tests/prefect.lock
 
 clean: ## remove the environment, the warehouse and every cache
 	rm -rf .venv .venv-system bench/.venv bench/.venv-ours warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

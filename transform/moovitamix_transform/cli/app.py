@@ -24,6 +24,7 @@ from moovitamix_transform.cli import (
     prune,
     quarantine,
     report,
+    schedule,
     state,
     tables,
 )
@@ -52,6 +53,7 @@ app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("graph", epilog=graph.EXAMPLE)(graph.graph)
 app.command("report", epilog=report.EXAMPLE)(report.report)
+app.command("schedule", epilog=schedule.EXAMPLE)(schedule.schedule)
 app.command("prune", epilog=prune.EXAMPLE)(prune.prune)
 app.command("forget", epilog=forget.EXAMPLE)(forget.forget)
 app.add_typer(history.app, name="history")
