@@ -16,6 +16,7 @@ from prefect.tasks import Task
 from rich.console import Console
 
 from moovitamix_transform import connector, listings, source_check, surroundings
+from moovitamix_transform.alarms.settings import load
 from moovitamix_transform.build import BuildResult, OnDrift
 from moovitamix_transform.connector import Source
 from moovitamix_transform.errors import MoovitamixError, ReadFailed, WarehouseInUse
@@ -68,7 +69,7 @@ def _check(source: Source) -> None:
 def _run(warehouse: Warehouse, source: Source, on_drift: OnDrift) -> tuple[Run, BuildResult]:
     progress = RunProgress(Console(stderr=True), "WARN", page_rows=source.page_rows, secrets=source.secrets)
     with progress.shown():
-        return sync_and_build(warehouse, source, progress, on_drift=on_drift, step=carried_out)
+        return sync_and_build(warehouse, source, progress, on_drift=on_drift, settings=load(), step=carried_out)
 
 
 def carried_out(name: str, work: Callable[[], T], /) -> T:

@@ -12,6 +12,7 @@ from moovitamix_transform.errors import UsageError
 
 FILE = "moovitamix.toml"
 NOTIFY = "MOOVITAMIX_NOTIFY"
+SETTINGS = "MOOVITAMIX_SETTINGS"
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -88,10 +89,13 @@ class Settings(_Section):
 
 
 def load(path: Path | None = None) -> Settings:
-    """The settings of a file; without one, of moovitamix.toml in the working directory, or the defaults.
+    """The settings of a file, or of that which MOOVITAMIX_SETTINGS names; without either, of moovitamix.toml in the
+    working directory, or the defaults.
 
     Raises UsageError: the file cannot be read, is no TOML, or has a key or value that it cannot have.
     """
+    if path is None and SETTINGS in os.environ:
+        path = Path(os.environ[SETTINGS])
     if path is None:
         path = Path(FILE)
         if not path.exists():

@@ -10,7 +10,8 @@ from moovitamix_transform.errors import UsageError
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MOOVITAMIX_NOTIFY", raising=False)
+    for name in ("MOOVITAMIX_NOTIFY", "MOOVITAMIX_SETTINGS"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_without_a_file_everything_has_its_default():
@@ -22,12 +23,14 @@ def test_without_a_file_everything_has_its_default():
     assert settings.channels() == []
 
 
-def test_the_file_of_the_working_directory_counts_and_another_one_when_it_is_named(tmp_path: Path):
+def test_the_file_of_the_working_directory_counts_and_another_one_when_it_is_named(monkeypatch: pytest.MonkeyPatch):
     Path("moovitamix.toml").write_text('off = ["duration"]\n[freshness.tables.dim_users]\nwarn_hours = 2\n')
     Path("other.toml").write_text("[volume]\nshare = 0.1\n")
 
     here, other = load(), load(Path("other.toml"))
+    monkeypatch.setenv("MOOVITAMIX_SETTINGS", "other.toml")
 
+    assert load() == other
     assert here.off == ("duration",)
     assert here.freshness.of("dim_users") == Ages(warn_hours=2, error_hours=72)
     assert (here.volume.share, other.volume.share) == (0.25, 0.1)
