@@ -1,4 +1,7 @@
-"""The connector beside its peers, all reading /listen_history of one server: `read.py [--runs N] [--quick]`."""
+"""The connector beside its peers, all reading /listen_history of one server: `read.py [--runs N] [--quick] [--only PART]`.
+
+PART: throughput, latency, no-news, memory. A run of all parts writes RESULTS.md, any other prints its sections.
+"""
 
 import argparse
 import json
@@ -47,23 +50,25 @@ The CDK's cursor, shown every record, took another 24 % of the time before: it i
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--runs", type=int, default=5)
     options.add_argument("--quick", action="store_true", help="a tenth of the rows")
+    options.add_argument("--only", choices=("throughput", "latency", "no-news", "memory"), help="one part")
     given = options.parse_args()
     scale = 10 if given.quick else 1
-    with tempfile.TemporaryDirectory() as folder:
-        sections = [
-            _throughput(Path(folder), given.runs, 200_000 // scale, latency_ms=0),
-            _throughput(Path(folder), given.runs, 40_000 // scale, latency_ms=20),
-            _no_news(Path(folder), given.runs, 200_000 // scale),
-            _memory(Path(folder), (20_000 // scale, 1_000_000 // scale)),
-            PROFILE,
-        ]
-    if given.quick:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        parts = {
+            "throughput": lambda: _throughput(folder, given.runs, 200_000 // scale, latency_ms=0),
+            "latency": lambda: _throughput(folder, given.runs, 40_000 // scale, latency_ms=20),
+            "no-news": lambda: _no_news(folder, given.runs, 200_000 // scale),
+            "memory": lambda: _memory(folder, (20_000 // scale, 1_000_000 // scale)),
+        }
+        sections = [part() for name, part in parts.items() if given.only in (None, name)]
+    if given.quick or given.only:
         sys.stdout.write("\n\n".join(sections) + "\n")
     else:
-        RESULTS.write_text(_head() + "\n\n".join(sections) + "\n")
+        RESULTS.write_text(_head() + "\n\n".join([*sections, PROFILE]) + "\n")
         sys.stdout.write(f"written: {RESULTS.relative_to(REPOSITORY)}\n")
 
 
