@@ -1,4 +1,4 @@
-"""The connector beside its peers, all reading /listen_history of one server: `read.py [--runs N] [--quick] [--only PART]`.
+"""The connector beside its peers, all on one server's /listen_history: `read.py [--runs N] [--quick] [--only PART]`.
 
 PART: throughput, latency, no-news, memory. A run of all parts writes RESULTS.md, any other prints its sections.
 """
