@@ -26,7 +26,7 @@ run: .venv/.run ## start the API, sync it, build every table, print a summary (a
 	@$(BIN)/python scripts/run.py
 
 test: .venv/.dev ## every test that needs Python packages only
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 3 --dist loadscope
 
 coverage: .venv/.dev ## the same, a quarter slower, with the lines that no test reaches; fails below 95 %
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
@@ -35,7 +35,7 @@ test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests a
 	@$(BIN)/python scripts/test_wheel.py
 
 test-system: .venv/.dev .venv-system/pyairbyte/.done .venv-system/prefect/.done .venv-system/chromium/.done ## the tests that need more: an S3 server, PyAirbyte, Prefect, Chromium; installs what they need
-	@$(BIN)/python -m pytest -m "system and not soak" -n 2
+	@$(BIN)/python -m pytest -m "(system or long) and not soak" -n 2
 
 # PyAirbyte pins what we need newer, and installs below Python 3.13 only: without such a Python its tests are skipped.
 .venv-system/pyairbyte/.done: source-moovitamix/integration_tests/pyairbyte.lock

@@ -34,7 +34,15 @@ SOURCE_SCHEMAS = dict.fromkeys(STREAMS, RECORDS) | {"generations": GENERATIONS, 
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("table", [*STREAMS, "generations"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param("tracks", marks=pytest.mark.long),
+        pytest.param("users", marks=pytest.mark.long),
+        "listen_history",
+        "generations",
+    ],
+)
 def test_a_field_changes_the_columns_that_name_it_and_no_other(table: str):
     bench = Bench(library())
     claimed = named(table)

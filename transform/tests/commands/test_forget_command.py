@@ -53,7 +53,8 @@ def test_forget_tells_what_it_erased_and_everything_goes_on(moovitamix: Command,
     users = shown("dim_users"), shown("dim_users", "--as-of", "1")
     checked = moovitamix("check", "--warehouse", house)
     pruned = moovitamix("prune", "--keep", "0h", "--apply", "--warehouse", house)
-    ran = moovitamix("run", "--source", source("listen(8, [1], '2026-01-07T10:00:00')"), "--warehouse", house)
+    later = "listen(8, [1], '2026-01-07T10:00:00'), status('listen_history', 'COMPLETE')"
+    ran = moovitamix("run", "--source", source(later), "--warehouse", house)
 
     assert [each.code for each in (done, checked, pruned, ran)] == [0] * 4, done.err + pruned.err + ran.err
     lines = [line.split() for line in done.out.splitlines()]
