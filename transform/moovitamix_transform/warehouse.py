@@ -35,6 +35,7 @@ LAYOUT = 1
 _LOCK = ".lock"
 _PATIENCE_SECONDS = 0.5  # `is_being_written` holds the lock for a moment: that is no other writer
 _UNFIT = frozenset("%[]")
+_ENDPOINT = "AWS_ENDPOINT_URL"
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
@@ -69,6 +70,9 @@ class Warehouse:
                 f"--warehouse {self.root}: expected a path without any of {' '.join(sorted(_UNFIT))}, which delta-rs "
                 f"cannot write to, got {' '.join(sorted(odd))} in {whole}"
             )
+        endpoint = os.environ.get(_ENDPOINT)
+        if not self.is_local and endpoint and "://" not in endpoint:  # Polars and delta-rs end in a panic over it
+            raise UsageError(f"{_ENDPOINT}: expected a URL such as http://127.0.0.1:9000, got {endpoint!r}")
 
     @property
     def is_local(self) -> bool:

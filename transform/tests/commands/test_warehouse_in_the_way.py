@@ -105,6 +105,17 @@ def test_an_empty_name_is_no_warehouse():
         Warehouse("")
 
 
+def test_an_endpoint_that_is_no_url_is_told_and_not_asked(moovitamix: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9000")
+
+    done = moovitamix("tables", "--warehouse", "s3://bucket/house")
+
+    assert (done.code, done.out) == (2, "")
+    assert (
+        done.err == "moovitamix: AWS_ENDPOINT_URL: expected a URL such as http://127.0.0.1:9000, got '127.0.0.1:9000'\n"
+    )
+
+
 def test_a_path_with_spaces_and_marks_is_a_warehouse_like_any_other(moovitamix: Command):
     root = "my house #1 é?&"
 
