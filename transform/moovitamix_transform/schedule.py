@@ -23,12 +23,12 @@ from moovitamix_transform.errors import MoovitamixError, ReadFailed, WarehouseIn
 from moovitamix_transform.graph import models
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.run import sync_and_build
-from moovitamix_transform.runs import Run
+from moovitamix_transform.runs import PARTS, Run
 from moovitamix_transform.warehouse import Warehouse
 
 T = TypeVar("T")
 REPORT = "report.html"
-LEDGER_COLUMNS = ("stream", "received", "landed", "quarantined_lines", "new", "landed_total", "kept", "superseded")
+LEDGER_COLUMNS = ("stream", "received", "landed", "quarantined_lines", "new", "landed_total", *PARTS)
 
 
 @flow(name="moovitamix", description="Client's API → trustworthy tables. What it is given is a `moovitamix run`'s.")
