@@ -22,12 +22,12 @@ from moovitamix_transform.connector import Source
 from moovitamix_transform.errors import MoovitamixError, ReadFailed, WarehouseInUse
 from moovitamix_transform.graph import models
 from moovitamix_transform.progress import RunProgress
+from moovitamix_transform.report.writing import FILE_NAME, write
 from moovitamix_transform.run import sync_and_build
 from moovitamix_transform.runs import PARTS, Run
 from moovitamix_transform.warehouse import Warehouse
 
 T = TypeVar("T")
-REPORT = "report.html"
 LEDGER_COLUMNS = ("stream", "received", "landed", "quarantined_lines", "new", "landed_total", *PARTS)
 
 
@@ -128,8 +128,9 @@ def _as_texts(rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 
 def _report(warehouse: Warehouse) -> None:
     from moovitamix_transform.report.make import report
-    from moovitamix_transform.report.writing import write
 
-    path = Path(warehouse.root).absolute() / REPORT
+    path = Path(warehouse.root).absolute() / FILE_NAME
     write(path, report(warehouse))
-    create_link_artifact(link=path.as_uri(), key="report", link_text=REPORT, description="On the machine that ran it.")
+    create_link_artifact(
+        link=path.as_uri(), key="report", link_text=FILE_NAME, description="On the machine that ran it."
+    )

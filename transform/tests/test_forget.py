@@ -93,6 +93,7 @@ def lived_in(new_pipeline, record: Line, state: Line, status: Line):
         by_hand = {"operation": "DELETE", "operationParameters": {"predicate": f"[email = '{EMAIL}']"}}
         log.write("\n" + json.dumps({"commitInfo": by_hand}))
     (root / "report.html").write_text(f"<p>{EMAIL}")
+    (root / ".report.html.7.part").write_text(f"<p>{EMAIL}")  # what a killed `report` leaves
     (root / "notes.txt").write_text(f"write to {EMAIL}")
     (root / "marts/dim_users/of-somebody.txt").write_text("a file of somebody else's")
     return pipeline
@@ -136,6 +137,7 @@ def test_no_byte_of_a_forgotten_person_is_left(before: Before, after):
 
     assert {"/".join(place.split("/")[:2]) for place in before.canaries} == {
         "report.html",
+        ".report.html.7.part",
         "notes.txt",
         "source/users",
         "source/listen_history",
@@ -227,8 +229,10 @@ def test_a_report_goes_and_files_of_others_are_named(after):
     pipeline, done = after
     root = Path(pipeline.warehouse.root)
 
-    assert done.notices[-2:] == [
+    assert done.notices[-3:] == [
         f"{root}/report.html was made of the tables as they were, and is removed; `moovitamix report` makes it anew",
+        f"{root}/.report.html.7.part was made of the tables as they were, and is removed; `moovitamix report` makes it "
+        "anew",
         f"{root}/notes.txt: no file of moovitamix, so it stays, with an e-mail address of the user in it",
     ]
     assert not (root / "report.html").exists()

@@ -7,10 +7,10 @@ import typer
 
 from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, WarehouseOption, consoles
 from moovitamix_transform.errors import MissingExtra, UsageError
+from moovitamix_transform.report.writing import FILE_NAME, write
 from moovitamix_transform.warehouse import Warehouse
 
 EXAMPLE = "Example: moovitamix report --out report.html"
-FILE_NAME = "report.html"
 
 
 def report(
@@ -27,7 +27,6 @@ def report(
     path = out or Path(house.root) / FILE_NAME
     try:
         from moovitamix_transform.report.make import report as make
-        from moovitamix_transform.report.writing import write
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"report: expected the package {error.name}, which draws it, found none; install the extra: "

@@ -13,10 +13,10 @@ from moovitamix_transform.erasing.person import Person
 from moovitamix_transform.errors import NoSuchUser, UsageError, WarehouseError
 from moovitamix_transform.graph import models
 from moovitamix_transform.recording import recorded
+from moovitamix_transform.report.writing import written
 from moovitamix_transform.run import build_into
 from moovitamix_transform.warehouse import Warehouse
 
-REPORT = "report.html"
 # Who the person is, is read from these: they go last, so that a forget that was cut off can be done again.
 _LAST = ("source/listen_history", "source/_lines", "source/users")
 
@@ -156,8 +156,7 @@ def _unquoted(notice: str, who: Person) -> str:
 
 def _outside_of_tables(root: Path, who: Person) -> Iterator[str]:
     """A report is made of the tables, so it goes; other files are not ours, and are named."""
-    report = root / REPORT
-    if report.exists():
+    for report in written(root):
         report.unlink()
         yield f"{report} was made of the tables as they were, and is removed; `moovitamix report` makes it anew"
     for path in erasure.others(root):
