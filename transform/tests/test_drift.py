@@ -54,6 +54,22 @@ def test_a_field_that_appears_is_told_once_with_its_first_value_and_count(pipeli
     assert '"isrc": "US-1"' in pipeline.texts("tracks")[3]
 
 
+def test_however_the_records_are_laid_out_a_field_is_counted_where_it_has_a_value(pipeline, sync):
+    values = ["a", 7, -1.5, True, False, [1, 2], [], {"in": 1}, "null", 'a "b" \\', "é\n", "", {}, ["a"], [[1]], 0]
+    one = [{}, {"one": None}, *({"one": value} for value in values), {"two": 1}, {"two": None, "one": 2}]
+    records = [*one, *({"two": each.get("one"), **each} for each in one), {"three": 1, "one": None}]
+    sync({}, {})
+    pipeline.build()
+    sync(*records)
+    pipeline.build()
+
+    counted = {(field, count) for _, field, _, count, _ in changes(pipeline)}
+
+    assert counted == {
+        (field, sum(each.get(field) is not None for each in records)) for field in ("one", "two", "three")
+    }
+
+
 def test_a_field_that_no_record_of_a_run_has_vanished_and_may_come_back(pipeline, sync):
     sync({"genres": "rock"}, {})
     pipeline.build()
