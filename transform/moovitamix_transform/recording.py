@@ -28,8 +28,9 @@ def recorded(warehouse: Warehouse, kind: Kind, judge: Callable[[Run], None] = la
             runs.record(warehouse, killed)
     run = Run(kind)
     runs.record(warehouse, run)
-    states = _states(warehouse, run)
+    states: dict[str, str] = {}
     try:
+        states = _states(warehouse, run)
         yield run
     except BaseException as error:
         is_ours = isinstance(error, MoovitamixError)
@@ -40,7 +41,8 @@ def recorded(warehouse: Warehouse, kind: Kind, judge: Callable[[Run], None] = la
         with suppress(WarehouseError):  # a full disk refuses this row too: the first error is the one to tell
             if not isinstance(error, LedgerMismatch):  # its numbers do not add up: they are in the message
                 _count_committed(warehouse, run)
-            _note_states(warehouse, run, states)
+            with suppress(WarehouseError):  # states that cannot be read may be the very error
+                _note_states(warehouse, run, states)
             if run.status == "failed":
                 judge(run)
             runs.record(warehouse, run)

@@ -190,3 +190,21 @@ def test_a_full_disk_is_a_message_and_what_was_committed_stays_readable(
     assert sorted(row["track_id"] for row in json.loads(rows.out)) == [1, 2]
     assert again.code == 0, again.err
     assert [each["status"] for each in history("warehouse")] == ["succeeded", "failed", "succeeded"]
+
+
+@pytest.mark.parametrize("command", ["run", "build"])
+def test_a_run_that_cannot_read_the_states_is_recorded_as_failed(
+    moovitamix: Command, source: Command, history: Command, command: str
+):
+    assert moovitamix("run", "--source", source("sync()")).code == 0
+    newest = max(Path("warehouse/source/listen_history/_delta_log").glob("*.json"))
+    newest.write_text("cut off")
+
+    done = moovitamix("run", "--source", source("sync()")) if command == "run" else moovitamix("build")
+
+    assert done.code == 1
+    assert "listen_history" in done.err
+    assert [(each["kind"], each["status"]) for each in history("warehouse")] == [
+        ("run", "succeeded"),
+        (command, "failed"),
+    ]
