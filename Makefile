@@ -26,7 +26,7 @@ run: .venv/.run ## start the API, sync it, build every table, print a summary (a
 	@$(BIN)/python scripts/run.py
 
 test: .venv/.dev ## every test that needs Python packages only
-	@$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2
 
 coverage: .venv/.dev ## the same, a quarter slower, with the lines that no test reaches; fails below 95 %
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
