@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from moovitamix_transform import builds, epochs, incremental, news, prune, runs, sources
 from moovitamix_transform.build import build
+from moovitamix_transform.engines import on_polars
 from moovitamix_transform.erasing.forget import forget
 from moovitamix_transform.errors import ApiReset, NoSuchUser
 from moovitamix_transform.graph import SOURCES, models
@@ -190,10 +191,10 @@ def _line(stream: str, data: dict[str, object], emitted_at: int) -> bytes:
 @pytest.fixture(autouse=True, scope="module")
 def _always_incremental():
     """Small tables too take the incremental way, which is for large ones, and both ways of taking rows out."""
-    before = incremental.LARGEST_PART, incremental.MERGED_PART
-    incremental.LARGEST_PART, incremental.MERGED_PART = 1e9, 0.3
+    before = incremental.LARGEST_PART, on_polars.MERGED_PART
+    incremental.LARGEST_PART, on_polars.MERGED_PART = 1e9, 0.3
     yield
-    incremental.LARGEST_PART, incremental.MERGED_PART = before
+    incremental.LARGEST_PART, on_polars.MERGED_PART = before
 
 
 @pytest.mark.timeout(600)
