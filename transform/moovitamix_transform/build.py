@@ -218,9 +218,8 @@ class _Work:
 
 def _write(engine: Engine, model: Model, versions: dict[str, int], known: int | None) -> int:
     """Writes the table, holds what was written against its contract, and returns the version that has its rows."""
-    version = engine.overwrite(
-        model.path, engine.frame(model, {name: engine.table(name, versions) for name in model.reads})
-    )
+    inputs = {name: engine.table(name, versions) for name in model.reads}
+    version = engine.overwrite(model, engine.frame(model, inputs))
     written = engine.scan(model.path, version)
     engine.require(model, written)
     count = engine.warehouse.count

@@ -206,4 +206,4 @@ def _write(engine: Engine, model: Model, changes: Changes, known: Known) -> Step
         return Step(known.version, changes)
     engine.require(model, changes.added.rows)
     removed = Held(changes.removed.rows.select(model.contract.primary_key()), changes.removed.count)
-    return Step(engine.replace(model.path, known.version, removed, changes.added), changes)
+    return Step(engine.replace(model, known.version, removed, changes.added), changes)

@@ -6,6 +6,7 @@ import narwhals as nw
 import polars as pl
 
 from moovitamix_transform import epochs, removals, sources
+from moovitamix_transform.contracts import IS_GOOD
 from moovitamix_transform.engines.engine import Engine, count, number
 from moovitamix_transform.errors import LedgerMismatch
 from moovitamix_transform.messages import ODD_RULES
@@ -62,7 +63,7 @@ def of_stream(engine: Engine, tables: dict[str, int], name: str) -> StreamLedger
     superseded and quarantined from the judged records, closed from the source table's generations.
     """
     warehouse = engine.warehouse
-    good = engine.table(f"base_{name}", tables).filter(nw.col("broken_rules").list.len() == 0)
+    good = engine.table(f"base_{name}", tables).filter(IS_GOOD)
     records_per_key = good.group_by(KEYS[name]).agg(nw.len().alias("records"))
     path = sources.path(name)
     pruned, erased = (removals.total(warehouse, path, tables[name], kind) for kind in ("pruned", "erased"))
@@ -113,7 +114,7 @@ def quarantined_of_run(warehouse: Warehouse, run_id: str, stream: str, tables: d
 
 
 def _quarantined(engine: Engine, tables: dict[str, int], name: str) -> int:
-    return count(engine, engine.table(f"base_{name}", tables).filter(nw.col("broken_rules").list.len() > 0))
+    return count(engine, engine.table(f"base_{name}", tables).filter(~IS_GOOD))
 
 
 def _closed(engine: Engine, tables: dict[str, int], name: str) -> int:

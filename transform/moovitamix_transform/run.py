@@ -9,6 +9,7 @@ from moovitamix_transform.alarms.watch import Watch, default_settings
 from moovitamix_transform.blocks import IDLE, read_blocks
 from moovitamix_transform.build import BuildResult, OnDrift, build
 from moovitamix_transform.connector import Source
+from moovitamix_transform.engines.engine import Engine
 from moovitamix_transform.errors import ReadFailed
 from moovitamix_transform.files import named
 from moovitamix_transform.files.landing import FileLanding
@@ -145,12 +146,23 @@ def land_files(
 
 
 def build_only(
-    warehouse: Warehouse, progress: RunProgress, *, full_refresh: bool = False, on_drift: OnDrift = "warn"
+    warehouse: Warehouse,
+    progress: RunProgress,
+    *,
+    full_refresh: bool = False,
+    on_drift: OnDrift = "warn",
+    engine: Engine | None = None,
 ) -> tuple[Run, BuildResult]:
-    """The tables of what has landed. Recorded in _meta/runs however it ends."""
+    """The tables of what has landed. Recorded in _meta/runs however it ends.
+
+    Args:
+        engine: where they are computed; Polars when there is none.
+    """
     warehouse.open()
     with warehouse.writing(), recorded(warehouse, "build") as run:
-        result = build_into(warehouse, run, full_refresh=full_refresh, on_drift=on_drift, on_table=progress.step)
+        result = build_into(
+            warehouse, run, full_refresh=full_refresh, on_drift=on_drift, on_table=progress.step, engine=engine
+        )
         return run, result
 
 
@@ -162,10 +174,19 @@ def build_into(
     on_drift: OnDrift = "warn",
     on_table: Callable[[str], None],
     step: Step = as_it_comes,
+    engine: Engine | None = None,
 ) -> BuildResult:
     """A build whose numbers go into the run."""
     before = builds.newest(warehouse)
-    result = build(warehouse, run.run_id, full_refresh=full_refresh, on_drift=on_drift, on_table=on_table, step=step)
+    result = build(
+        warehouse,
+        run.run_id,
+        full_refresh=full_refresh,
+        on_drift=on_drift,
+        on_table=on_table,
+        step=step,
+        engine=engine,
+    )
     run.build_id, run.tables, run.warnings = result.build.build_id, result.tables, result.warnings
     run.nulls = null_counts.of_build(warehouse, result.build)
     by_name = {entry.stream: entry for entry in run.streams}

@@ -47,10 +47,6 @@ class Engine(Protocol):
         """The table as the model makes it of these inputs."""
         ...
 
-    def here(self, rows: pl.DataFrame) -> Frame:
-        """Few rows of this process, to be joined with others."""
-        ...
-
     def hold(self, rows: Frame) -> Held: ...
 
     def collect(self, rows: Frame) -> pl.DataFrame:
@@ -61,12 +57,12 @@ class Engine(Protocol):
         """The rows appended to a table between two versions; None when that is not all that happened, or not known."""
         ...
 
-    def overwrite(self, path: str, rows: Frame) -> int:
+    def overwrite(self, model: Model, rows: Frame) -> int:
         """One commit that replaces every row. Returns the version; earlier ones stay readable."""
         ...
 
-    def replace(self, path: str, known: int, removed: Held, added: Held) -> int:
-        """The rows of version `known` without those with these keys, and with the added ones. Returns the new version.
+    def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
+        """The rows of the table's version `known` without those with these keys, and with the added ones. Returns the new version.
 
         Args:
             removed: the key's columns alone.

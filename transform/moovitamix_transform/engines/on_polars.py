@@ -34,9 +34,6 @@ class OnPolars:
     def frame(self, model: Model, inputs: dict[str, Frame]) -> Frame:
         return nw.from_native(model.frame({name: inputs[name].to_native() for name in model.reads}))
 
-    def here(self, rows: pl.DataFrame) -> Frame:
-        return nw.from_native(rows.lazy())
-
     def hold(self, rows: Frame) -> Held:
         return _held(self.collect(rows))
 
@@ -48,14 +45,15 @@ class OnPolars:
         rows = self.warehouse.added_since(path, known, newest)
         return None if rows is None else _held(rows)
 
-    def overwrite(self, path: str, rows: Frame) -> int:
-        return self.warehouse.overwrite(path, rows.to_native())
+    def overwrite(self, model: Model, rows: Frame) -> int:
+        return self.warehouse.overwrite(model.path, rows.to_native())
 
-    def replace(self, path: str, known: int, removed: Held, added: Held) -> int:
-        if removed.count > MERGED_PART * self.warehouse.count(path, known):
-            kept = self.scan(path, known).join(removed.rows, on=removed.rows.collect_schema().names(), how="anti")
-            return self.overwrite(path, nw.concat([kept, added.rows]))
-        return self.warehouse.replace(path, known, self.collect(removed.rows), self.collect(added.rows))
+    def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
+        if removed.count > MERGED_PART * self.warehouse.count(model.path, known):
+            key = removed.rows.collect_schema().names()
+            kept = self.scan(model.path, known).join(removed.rows, on=key, how="anti")
+            return self.overwrite(model, nw.concat([kept, added.rows]))
+        return self.warehouse.replace(model.path, known, self.collect(removed.rows), self.collect(added.rows))
 
     def require(self, model: Model, rows: Frame) -> None:
         model.require(rows.to_native())

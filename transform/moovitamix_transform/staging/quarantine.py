@@ -15,6 +15,7 @@ SHOWN_CHARACTERS = 80
 
 
 IS_ROW_LOCAL = True
+CONCERNS = ~contracts.IS_GOOD
 
 
 class Quarantine(contracts.Contract):
