@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from moovitamix_transform.errors import (
 )
 
 LAYOUT = 1
+SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 _LOCK = ".lock"
 _PATIENCE_SECONDS = 0.5  # `is_being_written` holds the lock for a moment: that is no other writer
 _UNFIT = frozenset("%[]")
@@ -164,6 +166,7 @@ class Warehouse:
                     "wait for it or end it. Nothing was changed."
                 ) from None
         with lock:
+            shutil.rmtree(folder / SCRATCH, ignore_errors=True)  # of a killed build: this is the only writer now
             self._create_or_open()
             yield self
 

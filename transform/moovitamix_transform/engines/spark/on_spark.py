@@ -17,10 +17,9 @@ from moovitamix_transform.engines.engine import Frame, Held
 from moovitamix_transform.engines.spark import executors, files
 from moovitamix_transform.errors import ContractBroken
 from moovitamix_transform.graph import Model, models
-from moovitamix_transform.warehouse import Warehouse
+from moovitamix_transform.warehouse import SCRATCH, Warehouse
 
 MOST_OFFENDERS = 10_000  # collected for a message
-SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 
 
 @dataclass
@@ -105,7 +104,7 @@ class OnSpark:
         judge = partial(executors.offenders, model.name, model.fingerprint, schema)
         broken = native.mapInArrow(judge, native.schema)
         twice = native.groupBy(*key).count().filter("count > 1").drop("count")
-        doubled = native.join(twice, on=key, how="semi")
+        doubled = native.join(twice, on=key, how="semi").select(*native.columns)
         for each in (broken, doubled):
             found = _polars(each.limit(MOST_OFFENDERS).toArrow())
             if not found.is_empty():
