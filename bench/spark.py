@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from processes import REPOSITORY, Contender, alternate, table
+
 from transform import Bench, copy
 
 RESULTS = REPOSITORY / "bench" / "SPARK.md"
@@ -37,8 +38,8 @@ def main() -> None:
         bench = Bench(Path(folder), given.runs)
         engines = {"Polars": (), "Spark, 1 worker": _on(one), "Spark, 2 workers": _on(two)}
         text = (
-            f"# The same tables on Spark\n\n{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
-            f"Python {platform.python_version()}, polars {version('polars')}, pyspark {version('pyspark')}; "
+            f"# The same tables on Spark\n\n{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} "
+            f"cores, Python {platform.python_version()}, polars {version('polars')}, pyspark {version('pyspark')}; "
             f"{given.lists:,} lists, whole processes in turns, medians (least–most). `python bench/spark.py`.\n"
         )
         for title, begin_with in (

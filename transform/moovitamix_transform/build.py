@@ -174,9 +174,7 @@ class _Work:
         """
         engine = self._engine
         if self._before is not None and known is not None:
-            inputs = {
-                name: Input(engine.table(name, self.versions), self._changes[name]) for name in model.reads
-            }
+            inputs = {name: Input(engine.table(name, self.versions), self._changes[name]) for name in model.reads}
             table = Known(known, engine.scan(model.path, known), engine.warehouse.count(model.path, known))
             step = incremental.advance(engine, model, inputs, table)
             if step is not None:

@@ -113,7 +113,9 @@ def require(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
 
 def keeps(contract: type[Contract]) -> pl.Expr:
     """Whether a row keeps every rule of the contract's columns; that keys are unique is no question of one row."""
-    rules = [rule for name, column in contract.columns().items() for rule in column.validation_rules(pl.col(name)).values()]
+    rules = [
+        rule for name, column in contract.columns().items() for rule in column.validation_rules(pl.col(name)).values()
+    ]
     return pl.all_horizontal(pl.lit(True), *rules)
 
 

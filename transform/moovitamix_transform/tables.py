@@ -28,8 +28,6 @@ def scan(warehouse: Warehouse, name: str, tables: dict[str, int]) -> pl.LazyFram
     return rows
 
 
-def of_epoch(
-    warehouse: Warehouse, name: str, tables: dict[str, int], rows: nw.LazyFrame[Any]
-) -> nw.LazyFrame[Any]:
+def of_epoch(warehouse: Warehouse, name: str, tables: dict[str, int], rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """The rows of a source table that belong to the build's epoch or a later one."""
     return epochs.at(warehouse, tables.get("epochs")).cut(name, rows)

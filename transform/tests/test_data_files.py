@@ -92,9 +92,7 @@ def test_what_a_killed_build_left_on_top_is_taken_back_first(warehouse: Warehous
     known = warehouse.version(TABLE)
     warehouse.append(TABLE, pl.DataFrame({"user_id": [99]}))
 
-    version = warehouse.commit_files(
-        TABLE, ROWS.schema, [written(warehouse, "1.parquet", 4)], removed=[], known=known
-    )
+    version = warehouse.commit_files(TABLE, ROWS.schema, [written(warehouse, "1.parquet", 4)], removed=[], known=known)
 
     assert user_ids(warehouse, version) == [1, 2, 3, 4]
 

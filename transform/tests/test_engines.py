@@ -1,4 +1,4 @@
-"""Law 7: the same functions give equal rows and equal types on Polars, on Spark and, stg_ tables and marts, on DuckDB."""
+"""Law 7: the same functions give equal rows and types on Polars, on Spark and, stg_ tables and marts, on DuckDB."""
 
 import ast
 import json
@@ -116,8 +116,8 @@ def test_no_model_has_an_engine_of_its_own():
         tree = ast.parse(file.read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name in functions:
-                if tuple(each.arg for each in node.args.args) == models()[node.name].reads:
-                    functions[node.name].append(module)
+                is_model = tuple(each.arg for each in node.args.args) == models()[node.name].reads
+                functions[node.name].extend([module] if is_model else [])
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if {name.split(".")[0] for name in names} & {"pyspark", "py4j", "pyarrow"}:

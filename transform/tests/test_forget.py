@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 from moovitamix_transform import builds, ledger, removals, runs, sources, tables
-from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.check import check
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.erasing import erasure, forget, person
 from moovitamix_transform.erasing.erasure import Trace
 from moovitamix_transform.erasing.person import Person

@@ -233,8 +233,7 @@ def test_builds_of_polars_and_of_spark_in_turns_are_what_the_models_make_of_all_
 
         def _engine(self) -> Engine:
             self._turns += 1
-            engine = OnSpark(self._warehouse, spark) if self._turns % 3 else OnPolars(self._warehouse)
-            return engine
+            return OnSpark(self._warehouse, spark) if self._turns % 3 else OnPolars(self._warehouse)
 
     few = settings(max_examples=2, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Turns, settings=few)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moovitamix_transform import builds, ledger, prune, upkeep
-from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.catalog import load_table
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import NoSuchBuild, WarehouseError, WarehouseInUse
 from moovitamix_transform.graph import models
 from moovitamix_transform.progress import RunProgress

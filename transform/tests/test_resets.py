@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 from moovitamix_transform import builds, epochs, ledger, news, resets, runs
-from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.catalog import load_table
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import ApiReset
 
 Line = Callable[..., bytes]

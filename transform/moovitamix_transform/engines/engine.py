@@ -62,7 +62,9 @@ class Engine(Protocol):
         ...
 
     def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
-        """The rows of the table's version `known` without those with these keys, and with the added ones. Returns the new version.
+        """The rows that the table has at version `known`, without those with these keys, and with the added ones.
+
+        Returns the new version.
 
         Args:
             removed: the key's columns alone.

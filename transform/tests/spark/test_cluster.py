@@ -47,9 +47,7 @@ def test_a_build_ends_right_though_a_worker_is_killed_in_the_middle_of_it(cluste
     warehouse = landed("cluster", 20_000)
     subprocess.run(["cp", "-r", warehouse, tmp_path / "here"], check=True)
     on_spark = ["build", "--engine", "spark", "--master", cluster.master, "--json", "--warehouse", warehouse]
-    build = subprocess.Popen(
-        [BIN / "moovitamix", *on_spark], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    build = subprocess.Popen([BIN / "moovitamix", *on_spark], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     assert build.stderr is not None
     for line in build.stderr:

@@ -27,7 +27,9 @@ def landed(pipeline, record, status):
     listens = [{"user_id": 7, "items": [1, 2, 1]}, {"user_id": 8, "items": []}, {"user_id": 7, "items": [2]}]
     lines = [record("tracks", track | day) for track in tracks]
     lines += [record("users", {"id": 7, "email": "Ada@Example.org"} | day)]
-    lines += [record("listen_history", listen | day, emitted_at=1_767_607_200_000 + at) for at, listen in enumerate(listens)]
+    lines += [
+        record("listen_history", listen | day, emitted_at=1_767_607_200_000 + at) for at, listen in enumerate(listens)
+    ]
     lines += [b"no record", *(status(stream, "COMPLETE") for stream in ("tracks", "users", "listen_history"))]
     pipeline.land(lines)
     return pipeline
@@ -60,9 +62,7 @@ def test_the_log_says_of_sparks_files_what_it_says_of_polars(landed, engine):
             column for column, dtype in warehouse.scan(model.path).collect_schema().items() if dtype == pl.Datetime
         )
         for column in instants:
-            by_spark, expected = (
-                warehouse.newest(model.path, column, each[name]) for each in (versions, by_polars)
-            )
+            by_spark, expected = (warehouse.newest(model.path, column, each[name]) for each in (versions, by_polars))
             assert in_milliseconds(by_spark) == expected, f"{name}.{column}: delta-rs cuts off what is finer"
 
 
@@ -92,7 +92,7 @@ def test_a_table_with_two_rows_of_one_key_breaks_its_contract(landed, engine):
     model = models()["fct_listens"]
     twice = pl.DataFrame(
         [{"user_id": 7, "track_id": 1, "listened_at": None, "position": 1}] * 2,
-        schema={name: dtype for name, dtype in engine_schema(model).items()},
+        schema=engine_schema(model),
     ).with_columns(listened_at=pl.lit("2026-01-05").str.to_datetime(time_unit="us", time_zone="UTC"))
     version = landed.warehouse.overwrite(model.path, twice.lazy())
 

@@ -64,7 +64,7 @@ def require_file_system(spark: "SparkSession", warehouse: Warehouse) -> None:
         return
     from py4j.protocol import Py4JError
 
-    java: Any = spark._jvm  # noqa: SLF001 - the only way to ask Java
+    java: Any = spark._jvm
     try:
         java.java.lang.Class.forName(
             "org.apache.hadoop.fs.s3a.S3AFileSystem", False, java.Thread.currentThread().getContextClassLoader()
@@ -79,16 +79,16 @@ def require_file_system(spark: "SparkSession", warehouse: Warehouse) -> None:
 
 
 def delete(spark: "SparkSession", folder: str) -> None:
-    java: Any = spark._jvm  # noqa: SLF001
+    java: Any = spark._jvm
     path = java.org.apache.hadoop.fs.Path(folder)
-    path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001
+    path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)
 
 
 def _listed(spark: "SparkSession", folder: str) -> list[tuple[str, int]]:
     """Names and sizes of the Parquet files in a folder, of whatever file system."""
-    java: Any = spark._jvm  # noqa: SLF001
+    java: Any = spark._jvm
     path = java.org.apache.hadoop.fs.Path(folder)
-    statuses = path.getFileSystem(spark._jsc.hadoopConfiguration()).listStatus(path)  # noqa: SLF001
+    statuses = path.getFileSystem(spark._jsc.hadoopConfiguration()).listStatus(path)
     found = [(str(each.getPath().getName()), int(each.getLen())) for each in statuses]
     return sorted((name, size) for name, size in found if name.endswith(".parquet"))
 
@@ -101,8 +101,7 @@ def _glob_escaped(folder: str) -> str:
 def _statistics(warehouse: Warehouse, path: str) -> dict[str, Any]:
     """As Delta's log has them, from the file's own footer: of plain columns, not of lists."""
     uri = warehouse.uri(path)
-    with Path(uri).open("rb") if warehouse.is_local else object_at(uri) as file:
-        footer = pq.ParquetFile(file).metadata
+    footer = pq.read_metadata(uri if warehouse.is_local else object_at(uri))
     found: dict[str, Any] = {"numRecords": footer.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
     for at in range(footer.num_columns):
         groups = [footer.row_group(group).column(at) for group in range(footer.num_row_groups)]

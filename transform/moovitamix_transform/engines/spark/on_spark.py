@@ -9,7 +9,7 @@ import narwhals as nw
 import polars as pl
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql.functions import col
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from moovitamix_transform import contracts, sources, tables
@@ -17,7 +17,7 @@ from moovitamix_transform.engines.engine import Frame, Held
 from moovitamix_transform.engines.spark import executors, files
 from moovitamix_transform.errors import ContractBroken
 from moovitamix_transform.graph import Model, models
-from moovitamix_transform.warehouse import SCRATCH, Warehouse
+from moovitamix_transform.warehouse import SCRATCH, DataFile, Warehouse
 
 MOST_OFFENDERS = 10_000  # collected for a message
 
@@ -31,23 +31,24 @@ class OnSpark:
     name: ClassVar[str] = "spark"
 
     def scan(self, path: str, version: int) -> Frame:
-        return nw.from_native(files.read(self.spark, self.warehouse, path, version))
+        return _frame(files.read(self.spark, self.warehouse, path, version))
 
     def table(self, name: str, versions: dict[str, int]) -> Frame:
         if name == "generations":  # a row a read: few
-            return nw.from_native(self._here(tables.scan(self.warehouse, name, versions).collect()))
+            return _frame(self._here(tables.scan(self.warehouse, name, versions).collect()))
         if name in models():
             return self.scan(models()[name].path, versions[name])
         return tables.of_epoch(self.warehouse, name, versions, self.scan(sources.path(name), versions[name]))
 
     def frame(self, model: Model, inputs: dict[str, Frame]) -> Frame:
         if not model.is_native:
-            return model.function(**{name: inputs[name] for name in model.reads})
+            made: Frame = model.function(**{name: inputs[name] for name in model.reads})
+            return made
         parts = [self._native(model, source, inputs) for source in model.reads if source not in models()]
-        return nw.from_native(reduce(DataFrame.unionAll, parts))
+        return _frame(reduce(DataFrame.unionAll, parts))
 
     def _native(self, model: Model, source: str, inputs: dict[str, Frame]) -> DataFrame:
-        """The rows that a row-local model makes of one source table's records, by the same function on the executors."""
+        """The rows that a row-local model makes of one source table's records, by its own function on the executors."""
         rows = inputs[source]
         if model.concerns is not None and f"base_{source}" in model.reads:
             judged = inputs[f"base_{source}"].filter(model.concerns)
@@ -62,7 +63,7 @@ class OnSpark:
         native = rows.to_native()
         written = files.write(self.spark, self.warehouse, SCRATCH, native)
         kept = files.read_files(self.spark, self.warehouse, SCRATCH, written, native.schema)
-        return Held(nw.from_native(kept), sum(each.statistics["numRecords"] for each in written))
+        return Held(_frame(kept), sum(each.statistics["numRecords"] for each in written))
 
     def collect(self, rows: Frame) -> pl.DataFrame:
         return _polars(rows.to_native().toArrow())
@@ -71,7 +72,7 @@ class OnSpark:
         batches = self.warehouse.added_since(path, known, newest)
         if batches is None:
             return None
-        return self.hold(nw.from_native(self._here(batches)))
+        return self.hold(_frame(self._here(batches)))
 
     def overwrite(self, model: Model, rows: Frame) -> int:
         schema, found = self._written(model, rows)
@@ -83,17 +84,17 @@ class OnSpark:
         touched, kept = [], added.rows
         if not removed.is_empty:
             rows = files.read(self.spark, self.warehouse, model.path, known)
-            with_names = rows.select(*key, F.col("_metadata.file_path").alias("_file"))
+            with_names = rows.select(*key, col("_metadata.file_path").alias("_file"))
             hit = with_names.join(removed.rows.to_native(), on=key, how="semi").select("_file").distinct().collect()
             names = {unquote(row["_file"]).rpartition("/")[2] for row in hit}
             touched = [each for each in before if each.path.rpartition("/")[2] in names]
             theirs = files.read_files(self.spark, self.warehouse, model.path, touched, rows.schema)
-            stay = nw.from_native(theirs).join(removed.rows, on=key, how="anti")
+            stay = _frame(theirs).join(removed.rows, on=key, how="anti")
             kept = nw.concat([stay, added.rows])
         schema, found = self._written(model, kept)
         return self.warehouse.commit_files(model.path, schema, found, removed=touched, known=known)
 
-    def _written(self, model: Model, rows: Frame) -> tuple[pl.Schema, list[files.DataFile]]:
+    def _written(self, model: Model, rows: Frame) -> tuple[pl.Schema, list[DataFile]]:
         schema = contracts.schema(model.contract)
         native = rows.to_native().to(files.spark_schema(schema))
         return schema, files.write(self.spark, self.warehouse, model.path, native)
@@ -109,11 +110,13 @@ class OnSpark:
             found = _polars(each.limit(MOST_OFFENDERS).toArrow())
             if not found.is_empty():
                 contracts.require(model.name, found.lazy(), model.contract)
-                raise ContractBroken(f"{model.name}: Spark found {found.height} rows that break it, Polars none of them")
+                raise ContractBroken(
+                    f"{model.name}: Spark found {found.height} rows that break it, Polars none of them"
+                )
 
     def difference(self, before: Frame, after: Frame, key: list[str]) -> tuple[Held, Held]:
         old, new = before.to_native(), after.to_native()
-        return self.hold(nw.from_native(new.subtract(old))), self.hold(nw.from_native(old.subtract(new)))
+        return self.hold(_frame(new.subtract(old))), self.hold(_frame(old.subtract(new)))
 
     def has_same_rows(self, one: Frame, other: Frame) -> bool:
         return bool(one.to_native().subtract(other.to_native()).isEmpty())
@@ -129,6 +132,11 @@ class OnSpark:
     def clear(self) -> None:
         """Nothing that was held is needed any more."""
         files.delete(self.spark, files.url(self.warehouse, SCRATCH))
+
+
+def _frame(rows: DataFrame) -> Frame:
+    frame: Frame = nw.from_native(rows)
+    return frame
 
 
 def _polars(rows: pa.Table) -> pl.DataFrame:

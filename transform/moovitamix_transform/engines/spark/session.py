@@ -36,7 +36,7 @@ _QUIET = {
 
 
 def require_spark(master: str) -> None:
-    """MissingExtra or EngineFailed unless there is pyspark, a Java that runs it, and somebody at the master's address."""
+    """MissingExtra or EngineFailed unless there is pyspark, a Java that runs it, and somebody at the master's URL."""
     try:
         import pyspark  # noqa: F401 - whether it is there
     except ModuleNotFoundError as error:
