@@ -1,8 +1,8 @@
 """A Spark cluster on this machine: `spark_cluster.py [--workers N] [--cores N] [--memory SIZE]`.
 
 A master and its workers, of the PySpark package, each a process of its own, on loopback. Prints one line of JSON once
-every worker is there: {"master": URL, "workers": [process id, …]}. Ends them all when its stdin is closed, or with Ctrl-C
-or SIGTERM.
+every worker is there: {"master": URL, "workers": [process id, …]}. Ends them all when its stdin is closed, or with
+Ctrl-C or SIGTERM.
 """
 
 import argparse

@@ -84,8 +84,8 @@ def build(
         )
     number = before.build_id + 1 if before else 1
     is_comparable = before is not None and not found.is_new_epoch and "generations" not in found.lost
-    resets.require_none(warehouse, before.tables if before and is_comparable else None, found.versions)
-    noticed = _notice_fields(warehouse, before, found, number, on_drift)
+    resets.require_none(engine, before.tables if before and is_comparable else None, found.versions)
+    noticed = _notice_fields(engine, before, found, number, on_drift)
 
     work = _Work(engine, None if is_full else before, dict(found.versions))
     results = []
@@ -130,10 +130,10 @@ class _Noticed:
     texts: list[str]
 
 
-def _notice_fields(warehouse: Warehouse, before: Build | None, found: News, number: int, on_drift: OnDrift) -> _Noticed:
+def _notice_fields(engine: Engine, before: Build | None, found: News, number: int, on_drift: OnDrift) -> _Noticed:
     """The fields that appeared or vanished since the build before. They are no news before a build is published: what
     a killed one wrote of them is taken back."""
-    rows = drift.notice(warehouse, before, found, number)
+    rows = drift.notice(engine, before, found, number)
     texts = [drift.described(row) for row in rows if row["change"] != "known"]
     if texts and on_drift == "fail":
         raise DriftFound(
@@ -141,7 +141,7 @@ def _notice_fields(warehouse: Warehouse, before: Build | None, found: News, numb
             "was built; with --on-drift warn it is"
         )
     known = (before.tables.get("fields") if before else None) or 0
-    version = warehouse.replace(fields_seen.TABLE, known, pl.DataFrame(), fields_seen.frame(rows))
+    version = engine.warehouse.replace(fields_seen.TABLE, known, pl.DataFrame(), fields_seen.frame(rows))
     return _Noticed(version, texts)
 
 

@@ -129,6 +129,13 @@ def _model(layer: str, name: str) -> Model:
     )
 
 
+@cache
+def package_fingerprint() -> str:
+    """Changes when anything in this package does."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
 def _fingerprint(module: ModuleType) -> str:
     """Changes when the model, its contract or what both share does."""
     shared = [import_module(f"moovitamix_transform.{name}") for name in ("contracts", *_SHARED)]

@@ -10,6 +10,7 @@ from moovitamix_transform.blocks import IDLE, read_blocks
 from moovitamix_transform.build import BuildResult, OnDrift, build
 from moovitamix_transform.connector import Source
 from moovitamix_transform.engines.engine import Engine
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import ReadFailed
 from moovitamix_transform.files import named
 from moovitamix_transform.files.landing import FileLanding
@@ -79,7 +80,7 @@ def _accept_reset(warehouse: Warehouse, run: Run, generations: dict[str, int]) -
     A stream that this run did not hear of begins anew too, without a record: what it has is of the API before.
     """
     before = builds.newest(warehouse)
-    if not resets.find(warehouse, before.tables if before else None, news.newest_versions(warehouse)):
+    if not resets.find(OnPolars(warehouse), before.tables if before else None, news.newest_versions(warehouse)):
         return "--accept-reset: there was no reset to accept; every stream was read whole, no epoch began"
     silent = [stream for stream in STREAMS if stream not in generations]
     generations = generations | {stream: sources.open_generation(warehouse, stream) for stream in silent}
@@ -91,7 +92,7 @@ def _accept_reset_of_files(warehouse: Warehouse, run: Run) -> str:
     """Opens an epoch that begins, for each stream, with the snapshot of the newest reset, else with its newest
     generation; if the API was not reset, nothing is opened. Returns what a person is told."""
     before = builds.newest(warehouse)
-    found = resets.find(warehouse, before.tables if before else None, news.newest_versions(warehouse))
+    found = resets.find(OnPolars(warehouse), before.tables if before else None, news.newest_versions(warehouse))
     if not found:
         return "--accept-reset: there was no reset to accept, no epoch began"
     first = {name: int(warehouse.metadata(sources.path(name)).get("generation_id") or 0) for name in STREAMS}

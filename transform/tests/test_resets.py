@@ -128,7 +128,7 @@ def accept(pipeline, lines: list[bytes]) -> None:
     landing = pipeline.land(lines, full_refresh=frozenset({"listen_history"}), run_id=run.run_id)
     before = builds.newest(pipeline.warehouse)
     newest = news.newest_versions(pipeline.warehouse)
-    assert resets.find(pipeline.warehouse, before.tables if before else None, newest)
+    assert resets.find(OnPolars(pipeline.warehouse), before.tables if before else None, newest)
     epochs.open_next(pipeline.warehouse, run, landing.generations)
 
 

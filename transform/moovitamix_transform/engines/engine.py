@@ -1,5 +1,6 @@
 """What a build asks of an engine. No model knows which one runs it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from moovitamix_transform.graph import Model
 from moovitamix_transform.warehouse import Warehouse
 
 Frame = nw.LazyFrame[Any]
+Work = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,20 @@ class Engine(Protocol):
         """A version of a Delta table, by its path in the warehouse."""
         ...
 
+    def scan_apart(self, path: str, version: int, other: int) -> Frame:
+        """The rows of a version of a table without those files that another version has too, where that can be told."""
+        ...
+
     def table(self, name: str, versions: dict[str, int]) -> Frame:
         """A table by its bare name, as the models of a build read it; see `tables.scan`."""
         ...
 
     def frame(self, model: Model, inputs: dict[str, Frame]) -> Frame:
         """The table as the model makes it of these inputs."""
+        ...
+
+    def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
+        """What some work in native Polars makes of the rows, batch by batch, wherever they are."""
         ...
 
     def hold(self, rows: Frame) -> Held: ...

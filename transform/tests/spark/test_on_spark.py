@@ -133,7 +133,8 @@ def test_executors_with_another_version_of_a_model_end_the_build(landed, engine,
 
     tracks = engine.table("tracks", {"tracks": landed.warehouse.version("source/tracks")}).to_native()
     schema = to_arrow_schema(tracks.schema, timezone="UTC")
-    made = tracks.mapInArrow(partial(executors.made, "base_tracks", "tracks", "another", schema), tracks.schema)
+    work = partial(executors.made, "base_tracks", "tracks")
+    made = tracks.mapInArrow(partial(executors.done, work, "another", schema), tracks.schema)
 
     with pytest.raises(EngineFailed, match="expected the driver's moovitamix on the executors"), session.explained("X"):
         made.collect()

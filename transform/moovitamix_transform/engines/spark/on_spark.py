@@ -13,10 +13,10 @@ from pyspark.sql.functions import col
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from moovitamix_transform import contracts, sources, tables
-from moovitamix_transform.engines.engine import Frame, Held
+from moovitamix_transform.engines.engine import Frame, Held, Work
 from moovitamix_transform.engines.spark import executors, files
 from moovitamix_transform.errors import ContractBroken
-from moovitamix_transform.graph import Model, models
+from moovitamix_transform.graph import Model, models, package_fingerprint
 from moovitamix_transform.warehouse import SCRATCH, DataFile, Warehouse
 
 MOST_OFFENDERS = 10_000  # collected for a message
@@ -32,6 +32,12 @@ class OnSpark:
 
     def scan(self, path: str, version: int) -> Frame:
         return _frame(files.read(self.spark, self.warehouse, path, version))
+
+    def scan_apart(self, path: str, version: int, other: int) -> Frame:
+        known = {each.path for each in self.warehouse.data_files(path, other)}
+        schema = files.spark_schema(self.warehouse.scan(path, version).collect_schema())
+        fresh = [each for each in self.warehouse.data_files(path, version) if each.path not in known]
+        return _frame(files.read_files(self.spark, self.warehouse, path, fresh, schema))
 
     def table(self, name: str, versions: dict[str, int]) -> Frame:
         if name == "generations":  # a row a read: few
@@ -53,9 +59,13 @@ class OnSpark:
         if model.concerns is not None and f"base_{source}" in model.reads:
             judged = inputs[f"base_{source}"].filter(model.concerns)
             rows = rows.join(judged.select(nw.col("raw_id").alias("_airbyte_raw_id")), on="_airbyte_raw_id", how="semi")
-        schema = files.spark_schema(contracts.schema(model.contract))
-        make = partial(executors.made, model.name, source, model.fingerprint, to_arrow_schema(schema, timezone="UTC"))
-        return rows.to_native().mapInArrow(make, schema)
+        work = partial(executors.made, model.name, source)
+        return self.in_batches(rows, work, contracts.schema(model.contract)).to_native()
+
+    def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
+        columns = files.spark_schema(schema)
+        done = partial(executors.done, work, package_fingerprint(), to_arrow_schema(columns, timezone="UTC"))
+        return _frame(rows.to_native().mapInArrow(done, columns))
 
     def hold(self, rows: Frame) -> Held:
         """In files, which outlive the executor that wrote them, and end the plan that made them: one that goes on from
@@ -101,9 +111,8 @@ class OnSpark:
 
     def require(self, model: Model, rows: Frame) -> None:
         native, key = rows.to_native(), list(model.contract.primary_key())
-        schema = to_arrow_schema(native.schema, timezone="UTC")
-        judge = partial(executors.offenders, model.name, model.fingerprint, schema)
-        broken = native.mapInArrow(judge, native.schema)
+        schema = contracts.schema(model.contract)
+        broken = self.in_batches(rows, partial(executors.offenders, model.name), schema).to_native()
         twice = native.groupBy(*key).count().filter("count > 1").drop("count")
         doubled = native.join(twice, on=key, how="semi").select(*native.columns)
         for each in (broken, doubled):
