@@ -34,8 +34,22 @@ coverage: .venv/.dev ## the same, a quarter slower, with the lines that no test 
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py
 
-test-system: .venv/.dev .venv-system/pyairbyte/.done .venv-system/prefect/.done .venv-system/chromium/.done ## the tests that need more: an S3 server, PyAirbyte, Prefect, Chromium; installs what they need
+test-system: .venv/.spark .venv-system/pyairbyte/.done .venv-system/prefect/.done .venv-system/chromium/.done ## the tests that need more: an S3 server, PyAirbyte, Prefect, Chromium, a Spark cluster; installs what they need
 	@$(BIN)/python -m pytest -m "(system or long) and not soak" -n 2
+
+# Spark runs the same code in the same environment; its package is half a gigabyte, which `make test` does without.
+.venv/.spark: .venv/.dev transform/tests/spark.lock
+	@echo "Installing PySpark into .venv/ (about two minutes) ..."
+	@$(PIP) install --no-deps --require-hashes -r transform/tests/spark.lock
+	@java -version 2>/dev/null || \
+	    if command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+	        echo "Installing Java 17 (about a minute) ..."; \
+	        apt-get -qq update >/dev/null && \
+	        apt-get -qq install --yes --no-install-recommends openjdk-17-jre-headless >/dev/null; \
+	    else \
+	        echo "No Java here, and no apt-get as root: the tests on Spark are skipped." >&2; \
+	    fi
+	@touch $@
 
 # PyAirbyte pins what we need newer, and installs below Python 3.13 only: without such a Python its tests are skipped.
 .venv-system/pyairbyte/.done: source-moovitamix/integration_tests/pyairbyte.lock
@@ -106,6 +120,7 @@ lock: .venv/.dev ## write the lock files anew from pyproject.toml
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -c requirements-dev.lock --group spark -o transform/tests/spark.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group build --extra prefect --extra report pyproject.toml -o transform/tests/prefect.lock
 
 clean: ## remove the environment, the warehouse and every cache

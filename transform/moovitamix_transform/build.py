@@ -12,10 +12,12 @@ import polars as pl
 
 from moovitamix_transform import builds, drift, fields_seen, incremental, ledger, news, resets, sources
 from moovitamix_transform.builds import Build
-from moovitamix_transform.data_warnings import DataWarning, all_warnings
+from moovitamix_transform.data_warnings import count_warnings
+from moovitamix_transform.engines.engine import Engine
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import ContractBroken, DriftFound, LedgerMismatch
 from moovitamix_transform.graph import Model, models
-from moovitamix_transform.incremental import Changes, Input, no_changes
+from moovitamix_transform.incremental import Changes, Input, Known, no_changes
 from moovitamix_transform.news import News
 from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
 from moovitamix_transform.steps import Step, as_it_comes
@@ -55,6 +57,7 @@ def build(
     on_drift: OnDrift = "warn",
     on_table: Callable[[str], None] = lambda _: None,
     step: Step = as_it_comes,
+    engine: Engine | None = None,
 ) -> BuildResult:
     """Builds what the newest source rows make of every table, and publishes it as the next build.
 
@@ -62,7 +65,11 @@ def build(
     same rows keeps its version. Nothing is published when no record landed and no contract changed.
     Raises ApiReset and, where it is asked for, DriftFound before anything is built, ContractBroken and LedgerMismatch
     after; the build before then stays the newest.
+
+    Args:
+        engine: where the tables are computed; Polars when there is none.
     """
+    engine = engine or OnPolars(warehouse)
     sources.make_missing(warehouse)
     before = builds.newest(warehouse)
     before_prints = builds.fingerprints(warehouse)
@@ -73,14 +80,14 @@ def build(
     is_full = full_refresh or before is None or bool(changed) or bool(reasons)
     if before and not is_full and found.is_none(before):
         return BuildResult(
-            before, False, [], ledger.of_history(warehouse, before.tables), count_warnings(warehouse, before)
+            before, False, [], ledger.of_history(engine, before.tables), count_warnings(engine, before.tables)
         )
     number = before.build_id + 1 if before else 1
     is_comparable = before is not None and not found.is_new_epoch and "generations" not in found.lost
-    resets.require_none(warehouse, before.tables if before and is_comparable else None, found.versions)
-    noticed = _notice_fields(warehouse, before, found, number, on_drift)
+    resets.require_none(engine, before.tables if before and is_comparable else None, found.versions)
+    noticed = _notice_fields(engine, before, found, number, on_drift)
 
-    work = _Work(warehouse, None if is_full else before, dict(found.versions))
+    work = _Work(engine, None if is_full else before, dict(found.versions))
     results = []
     for name, model in models().items():
         if work.is_kept(model):
@@ -92,15 +99,15 @@ def build(
         results.append(TableResult(name, rows, round(time.monotonic() - started, 3)))
 
     tables = {**work.versions, "fields": noticed.version}
-    streams = ledger.of_history(warehouse, tables)
+    streams = ledger.of_history(engine, tables)
     if before and not changed and tables == before.tables:
-        return BuildResult(before, False, results, streams, count_warnings(warehouse, before))
-    made = Build(number, run_id, datetime.now(UTC), "polars", is_full, tables)
+        return BuildResult(before, False, results, streams, count_warnings(engine, before.tables))
+    made = Build(number, run_id, datetime.now(UTC), engine.name, is_full, tables)
     builds.publish(warehouse, made, prints)
     notices = [*noticed.texts, *work.notices, *reasons, *_unfinished_reads(warehouse, found.versions)]
     if changed:
         notices.append(f"the contracts of {', '.join(changed)} changed since build {number - 1}: full rebuild")
-    return BuildResult(made, True, results, streams, count_warnings(warehouse, made), notices)
+    return BuildResult(made, True, results, streams, count_warnings(engine, made.tables), notices)
 
 
 def _unfinished_reads(warehouse: Warehouse, versions: dict[str, int]) -> Iterator[str]:
@@ -123,10 +130,10 @@ class _Noticed:
     texts: list[str]
 
 
-def _notice_fields(warehouse: Warehouse, before: Build | None, found: News, number: int, on_drift: OnDrift) -> _Noticed:
+def _notice_fields(engine: Engine, before: Build | None, found: News, number: int, on_drift: OnDrift) -> _Noticed:
     """The fields that appeared or vanished since the build before. They are no news before a build is published: what
     a killed one wrote of them is taken back."""
-    rows = drift.notice(warehouse, before, found, number)
+    rows = drift.notice(engine, before, found, number)
     texts = [drift.described(row) for row in rows if row["change"] != "known"]
     if texts and on_drift == "fail":
         raise DriftFound(
@@ -134,7 +141,7 @@ def _notice_fields(warehouse: Warehouse, before: Build | None, found: News, numb
             "was built; with --on-drift warn it is"
         )
     known = (before.tables.get("fields") if before else None) or 0
-    version = warehouse.replace(fields_seen.TABLE, known, pl.DataFrame(), fields_seen.frame(rows))
+    version = engine.warehouse.replace(fields_seen.TABLE, known, pl.DataFrame(), fields_seen.frame(rows))
     return _Noticed(version, texts)
 
 
@@ -145,9 +152,9 @@ class _Work:
         before: the build to go on from; None when every table is made whole.
     """
 
-    def __init__(self, warehouse: Warehouse, before: Build | None, versions: dict[str, int]) -> None:
+    def __init__(self, engine: Engine, before: Build | None, versions: dict[str, int]) -> None:
         self.notices: list[str] = []
-        self._warehouse, self._before, self.versions = warehouse, before, versions
+        self._engine, self._before, self.versions = engine, before, versions
         self._changes: dict[str, Changes | None] = {name: self._news(name) for name in versions}
 
     def is_kept(self, model: Model) -> bool:
@@ -156,20 +163,24 @@ class _Work:
         if before is None or any(before.tables.get(read) != self.versions[read] for read in model.reads):
             return False
         self.versions[model.name] = before.tables[model.name]
-        self._changes[model.name] = no_changes(scan(self._warehouse, model.name, before.tables))
+        self._changes[model.name] = no_changes(self._engine.table(model.name, before.tables))
         return True
 
     def make(self, model: Model, known: int | None) -> None:
-        """The table's next version: from what changed in its inputs where that is enough, else whole."""
+        """The table's next version: from what changed in its inputs where that is enough, else whole.
+
+        Args:
+            known: its version in the build before; None when it had none.
+        """
+        engine = self._engine
         if self._before is not None and known is not None:
-            inputs = {
-                name: Input(scan(self._warehouse, name, self.versions), self._changes[name]) for name in model.reads
-            }
-            step = incremental.advance(self._warehouse, model, inputs, known)
+            inputs = {name: Input(engine.table(name, self.versions), self._changes[name]) for name in model.reads}
+            table = Known(known, engine.scan(model.path, known), engine.warehouse.count(model.path, known))
+            step = incremental.advance(engine, model, inputs, table)
             if step is not None:
                 self.versions[model.name], self._changes[model.name] = step.version, step.changes
                 return
-        version = _write(self._warehouse, model, self.versions, known)
+        version = _write(engine, model, self.versions, known)
         self.versions[model.name] = version
         self._changes[model.name] = self._compared(model, known, version)
 
@@ -177,53 +188,39 @@ class _Work:
         """What a whole new version changed, for the tables below; None where it costs more than it saves."""
         if self._before is None or known is None:
             return None
-        before, after = (self._warehouse.scan(model.path, each) for each in (known, version))
+        before, after = (self._engine.scan(model.path, each) for each in (known, version))
         if version == known:
             return no_changes(after)
-        is_large = self._warehouse.count(model.path, version) > incremental.COMPARED_ROWS
-        return None if is_large else incremental.difference(before, after, list(model.contract.primary_key()))
+        if self._engine.warehouse.count(model.path, version) > incremental.COMPARED_ROWS:
+            return None
+        return Changes(*self._engine.difference(before, after, list(model.contract.primary_key())))
 
     def _news(self, name: str) -> Changes | None:
         """What landed in a source table since the build before; None when it is too much to hold, or not readable."""
         if self._before is None or name not in self._before.tables:
             return None
+        warehouse = self._engine.warehouse
         path, known, newest = sources.path(name), self._before.tables[name], self.versions[name]
-        rows = self._warehouse.scan(path, newest)
+        nothing = no_changes(self._engine.scan(path, newest))
         if known == newest:
-            return no_changes(rows)
-        count, before = self._warehouse.count(path, newest), self._warehouse.count(path, known)
+            return nothing
+        count, before = warehouse.count(path, newest), warehouse.count(path, known)
         if count - before > max(incremental.LARGEST_PART * before, incremental.HELD_ROWS):
             return None
-        added = self._warehouse.added_since(path, known, newest)
-        if added is None or added.height != count - before:
+        added = self._engine.appended(path, known, newest)
+        if added is None or added.count != count - before:
             self.notices.append(f"{name}: what is new since build {self._before.build_id} cannot be told: read whole")
             return None
-        return Changes(added, added.clear())
+        return Changes(added, nothing.removed)
 
 
-def _write(warehouse: Warehouse, model: Model, versions: dict[str, int], known: int | None) -> int:
+def _write(engine: Engine, model: Model, versions: dict[str, int], known: int | None) -> int:
     """Writes the table, holds what was written against its contract, and returns the version that has its rows."""
-    inputs = {name: scan(warehouse, name, versions) for name in model.reads}
-    version = warehouse.overwrite(model.path, model.frame(inputs))
-    written = warehouse.scan(model.path, version)
-    model.require(written)
-    if known is None or warehouse.count(model.path, known) != warehouse.count(model.path, version):
+    inputs = {name: engine.table(name, versions) for name in model.reads}
+    version = engine.overwrite(model, engine.frame(model, inputs))
+    written = engine.scan(model.path, version)
+    engine.require(model, written)
+    count = engine.warehouse.count
+    if known is None or count(model.path, known) != count(model.path, version):
         return version
-    return known if _has_same_rows(warehouse.scan(model.path, known), written) else version
-
-
-def _has_same_rows(one: pl.LazyFrame, other: pl.LazyFrame) -> bool:
-    """Equal as sets of as many rows, by the sum of 64-bit row hashes, order aside."""
-    if one.collect_schema() != other.collect_schema():
-        return False
-    digest = pl.struct(pl.all()).hash(seed=0).sum()
-    left, right = pl.collect_all([one.select(digest), other.select(digest)], engine="streaming")
-    return left.equals(right)
-
-
-def count_warnings(warehouse: Warehouse, build: Build) -> list[WarningCount]:
-    return [WarningCount(each.name, each.table, count_of(warehouse, build, each)) for each in all_warnings()]
-
-
-def count_of(warehouse: Warehouse, build: Build, warning: DataWarning) -> int:
-    return warning.count({name: scan(warehouse, name, build.tables) for name in warning.reads})
+    return known if engine.has_same_rows(engine.scan(model.path, known), written) else version

@@ -10,9 +10,9 @@ import polars as pl
 from moovitamix_transform import builds, drift, fields_seen, ledger
 from moovitamix_transform.alarms.verdict import KINDS, Verdict
 from moovitamix_transform.alarms.watch import default_settings, now
-from moovitamix_transform.build import count_of
 from moovitamix_transform.builds import Build
 from moovitamix_transform.data_warnings import DataWarning, all_warnings
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import ContractBroken, LedgerMismatch, NoSuchTable, WarehouseError, first_line
 from moovitamix_transform.graph import fields_read, models
 from moovitamix_transform.streams import STREAMS
@@ -99,13 +99,13 @@ def _contract(name: str, warehouse: Warehouse, build: Build) -> Judgement:
 
 
 def _ledger(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
-    entry = ledger.of_stream(warehouse, build.tables, stream)
+    entry = ledger.of_stream(OnPolars(warehouse), build.tables, stream)
     parts = " + ".join(f"{count} {part}" for part, count in entry.parts().items())
     return "passed", f"{entry.landed_total} landed = {parts}"
 
 
 def _quarantine(warehouse: Warehouse, build: Build) -> Judgement:
-    ledger.require_quarantine(warehouse, build.tables)
+    ledger.require_quarantine(OnPolars(warehouse), build.tables)
     return "passed", "each quarantined record and line is in it"
 
 
@@ -124,5 +124,5 @@ def _drift(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
 
 
 def _warning(warning: DataWarning, warehouse: Warehouse, build: Build) -> Judgement:
-    count = count_of(warehouse, build, warning)
+    count = warning.count(OnPolars(warehouse), build.tables)
     return "warned" if count else "passed", f"{warning.name}: {count} rows"

@@ -9,37 +9,40 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import polars as pl
+import narwhals as nw
 
-Check = Callable[..., pl.LazyFrame]
+from moovitamix_transform.engines.engine import Engine, Frame, count
+from moovitamix_transform.runs import WarningCount
+
+Check = Callable[..., Frame]
 
 
-def tracks_updated_before_created(stg_tracks: pl.LazyFrame) -> pl.LazyFrame:
+def tracks_updated_before_created(stg_tracks: Frame) -> Frame:
     """Tracks updated before they were created, as a quarter of the client's are."""
-    return stg_tracks.filter(pl.col("updated_at") < pl.col("created_at"))
+    return stg_tracks.filter(nw.col("updated_at") < nw.col("created_at"))
 
 
-def users_updated_before_created(stg_users: pl.LazyFrame) -> pl.LazyFrame:
+def users_updated_before_created(stg_users: Frame) -> Frame:
     """Users updated before they were created, as a quarter of the client's are."""
-    return stg_users.filter(pl.col("updated_at") < pl.col("created_at"))
+    return stg_users.filter(nw.col("updated_at") < nw.col("created_at"))
 
 
-def listens_updated_before_created(stg_listen_history: pl.LazyFrame) -> pl.LazyFrame:
+def listens_updated_before_created(stg_listen_history: Frame) -> Frame:
     """Listens updated before they were listened to."""
-    return stg_listen_history.filter(pl.col("updated_at") < pl.col("listened_at"))
+    return stg_listen_history.filter(nw.col("updated_at") < nw.col("listened_at"))
 
 
-def users_email_without_at(stg_users: pl.LazyFrame) -> pl.LazyFrame:
+def users_email_without_at(stg_users: Frame) -> Frame:
     """Users with an e-mail address without @."""
-    return stg_users.filter(~pl.col("email").str.contains("@", literal=True))
+    return stg_users.filter(~nw.col("email").str.contains("@", literal=True))
 
 
-def listens_of_unknown_tracks(fct_listens: pl.LazyFrame, dim_tracks: pl.LazyFrame) -> pl.LazyFrame:
+def listens_of_unknown_tracks(fct_listens: Frame, dim_tracks: Frame) -> Frame:
     """Listens of tracks that dim_tracks does not have: history outlives the catalogue."""
     return fct_listens.join(dim_tracks, on="track_id", how="anti")
 
 
-def listens_of_unknown_users(fct_listens: pl.LazyFrame, dim_users: pl.LazyFrame) -> pl.LazyFrame:
+def listens_of_unknown_users(fct_listens: Frame, dim_users: Frame) -> Frame:
     """Listens of users that dim_users does not have: history outlives the accounts."""
     return fct_listens.join(dim_users, on="user_id", how="anti")
 
@@ -60,9 +63,9 @@ class DataWarning:
         """What is odd about the rows, for a person."""
         return (self.check.__doc__ or self.name).strip().rstrip(".")
 
-    def count(self, tables: dict[str, pl.LazyFrame]) -> int:
-        rows = self.check(**{name: tables[name] for name in self.reads})
-        return int(rows.select(pl.len()).collect(engine="streaming").item())
+    def count(self, engine: Engine, versions: dict[str, int]) -> int:
+        """The rows of a build that are odd."""
+        return count(engine, self.check(**{name: engine.table(name, versions) for name in self.reads}))
 
 
 def all_warnings() -> list[DataWarning]:
@@ -75,3 +78,8 @@ def all_warnings() -> list[DataWarning]:
         listens_of_unknown_users,
     )
     return [DataWarning(check.__name__, tuple(inspect.signature(check).parameters), check) for check in checks]
+
+
+def count_warnings(engine: Engine, versions: dict[str, int]) -> list[WarningCount]:
+    """Every warning in the tables of one build."""
+    return [WarningCount(each.name, each.table, each.count(engine, versions)) for each in all_warnings()]

@@ -1,37 +1,51 @@
 """Fields that the API's records begin or cease to have: told once, in the build that reads them first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import narwhals as nw
 import polars as pl
 
 from moovitamix_transform import fields_seen, runs, sources
 from moovitamix_transform.builds import Build
+from moovitamix_transform.engines.engine import Engine, Frame
 from moovitamix_transform.fields_seen import Row
 from moovitamix_transform.graph import fields_read
 from moovitamix_transform.masking import mask
 from moovitamix_transform.news import News
 from moovitamix_transform.staging import layouts
 from moovitamix_transform.streams import STREAMS
-from moovitamix_transform.warehouse import Warehouse
 
 SHOWN_CHARACTERS = 80
 MOST_LAYOUTS = 5  # looked for in a batch
-BATCH_ROWS = 50_000
 _COLUMNS = ["_airbyte_raw_id", "_run_id", "_airbyte_data"]
+_SEEN = pl.Schema(
+    {
+        "run_id": pl.String(),
+        "field": pl.String(),
+        "count": pl.Int64(),
+        "first_raw_id": pl.String(),
+        "first_value": pl.String(),
+    }
+)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Seen:
     """A field in the records of one run: in how many it is not null, and what it was in the first of them."""
 
     count: int
-    first_raw_id: str
+    first_raw_id: str  # ids of one run are in the order of its records
     first_value: str
 
+    def and_also(self, other: "Seen") -> "Seen":
+        first = min(self, other, key=lambda each: each.first_raw_id)
+        return replace(first, count=self.count + other.count)
 
-def notice(warehouse: Warehouse, before: Build | None, found: News, build_id: int) -> list[Row]:
+
+def notice(engine: Engine, before: Build | None, found: News, build_id: int) -> list[Row]:
     """The changes in the runs that no build has read yet, as rows of _meta/fields, in the runs' order."""
+    warehouse = engine.warehouse
     known = fields_seen.rows(warehouse, before.tables.get("fields") if before else None)
     order = {run.run_id: place for place, run in enumerate(reversed(runs.every(warehouse)))}
     noticed: list[Row] = []
@@ -39,7 +53,7 @@ def notice(warehouse: Warehouse, before: Build | None, found: News, build_id: in
         if before and before.tables.get(stream) == found.versions[stream]:
             continue
         last = fields_seen.last_changes(known).get(stream, {})
-        by_run = _fields_by_run(_unread(warehouse, stream, before, found))
+        by_run = _fields_by_run(engine, _unread(engine, stream, before, found))
         for run_id in sorted(by_run, key=lambda each: (order.get(each, len(order)), each)):
             for row in _changes(stream, run_id, by_run[run_id], last):
                 last[row["field"]] = row
@@ -79,39 +93,45 @@ def described(row: Row) -> str:
     return text if row["field"] in fields_read(row["stream"]) else f"{text}; no table has it, the raw text keeps it"
 
 
-def _unread(warehouse: Warehouse, stream: str, before: Build | None, found: News) -> pl.LazyFrame:
+def _unread(engine: Engine, stream: str, before: Build | None, found: News) -> Frame:
     """The records of the runs that landed since the build before: a run's records are all there when it is read."""
     path, version = sources.path(stream), found.versions[stream]
     if before is None:
-        return warehouse.scan(path, version)
+        return engine.scan(path, version)
     if stream in found.lost:
-        read = [run.run_id for run in runs.every(warehouse) if run.started_at < before.built_at]
-        return warehouse.scan(path, version).filter(~pl.col("_run_id").is_in(read))
+        read = [run.run_id for run in runs.every(engine.warehouse) if run.started_at < before.built_at]
+        return engine.scan(path, version).filter(~nw.col("_run_id").is_in(read))
     known = before.tables[stream]
-    read_runs = warehouse.scan(path, known).select("_run_id").unique()
-    fresh, _ = warehouse.scan_apart(path, version, known)
-    return fresh.join(read_runs, on="_run_id", how="anti")
+    read_runs = engine.scan(path, known).select("_run_id").unique()
+    return engine.scan_apart(path, version, known).join(read_runs, on="_run_id", how="anti")
 
 
-def _fields_by_run(records: pl.LazyFrame) -> dict[str, dict[str, Seen]]:
+def _fields_by_run(engine: Engine, records: Frame) -> dict[str, dict[str, Seen]]:
     """Every run there is, with the fields that are not null in at least one of its records."""
     by_run: dict[str, dict[str, Seen]] = {}
-    for batch in records.select(_COLUMNS).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-        for (run_id,), part in batch.partition_by("_run_id", as_dict=True, maintain_order=True).items():
-            fields = by_run.setdefault(str(run_id), {})
-            for name, seen in _fields(part).items():
-                if name in fields:
-                    fields[name].count += seen.count
-                else:
-                    fields[name] = seen
+    for row in engine.collect(engine.in_batches(records.select(_COLUMNS), _seen, _SEEN)).iter_rows(named=True):
+        fields = by_run.setdefault(row["run_id"], {})
+        if row["field"] is not None:
+            seen = Seen(row["count"], row["first_raw_id"], row["first_value"])
+            fields[row["field"]] = fields[row["field"]].and_also(seen) if row["field"] in fields else seen
     return by_run
 
 
+def _seen(records: pl.DataFrame) -> pl.DataFrame:
+    """Of one batch: one row per run and field, and one without a field for a run all of whose records are empty."""
+    rows: list[tuple[str, str | None, int, str | None, str | None]] = []
+    for (run_id,), part in records.partition_by("_run_id", as_dict=True, maintain_order=True).items():
+        fields = _fields(part)
+        rows += [(str(run_id), name, seen.count, seen.first_raw_id, seen.first_value) for name, seen in fields.items()]
+        rows += [] if fields else [(str(run_id), None, 0, None, None)]
+    return pl.DataFrame(rows, schema=_SEEN, orient="row")
+
+
 def _fields(records: pl.DataFrame) -> dict[str, Seen]:
-    """Of one batch. Most records have values for the same names in the same order as an earlier one: a pattern finds
+    """Of one run's records. Most have values for the same names in the same order as an earlier one: a pattern finds
     those, and only the others are taken apart."""
     found: dict[str, Seen] = {}
-    rest = records.select("_airbyte_raw_id", "_airbyte_data")
+    rest = records.select("_airbyte_raw_id", "_airbyte_data").sort("_airbyte_raw_id")
     for _ in range(MOST_LAYOUTS):
         if rest.is_empty():
             break
@@ -133,9 +153,6 @@ def _fields(records: pl.DataFrame) -> dict[str, Seen]:
 
 def _count(found: dict[str, Seen], fields: dict[str, str], raw_id: str, records: int) -> None:
     for name, value in fields.items():
-        if value == "null":
-            continue
-        if name in found:
-            found[name].count += records
-        else:
-            found[name] = Seen(records, raw_id, value)
+        if value != "null":
+            seen = Seen(records, raw_id, value)
+            found[name] = found[name].and_also(seen) if name in found else seen

@@ -1,7 +1,9 @@
 """_meta/epochs: from where on the source tables count. One begins when a reset of the API is accepted."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import narwhals as nw
 import polars as pl
 
 from moovitamix_transform.runs import Run
@@ -31,16 +33,17 @@ class Epoch:
     first_generations: dict[str, int]
     closed_runs: tuple[str, ...]
 
-    def cut(self, name: str, rows: pl.LazyFrame) -> pl.LazyFrame:
+    def cut(self, name: str, rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The rows of a source table, by its bare name, that belong to this epoch or a later one."""
         if self == FIRST:
             return rows
         if name == "_lines":
-            return rows.filter(~pl.col("run_id").is_in(self.closed_runs))
+            return rows.filter(~nw.col("run_id").is_in(self.closed_runs))
         if name == "generations":
-            first = pl.col("stream").replace_strict(self.first_generations, default=0, return_dtype=pl.Int64)
-            return rows.filter(pl.col("generation_id") >= first)
-        return rows.filter(pl.col("_airbyte_generation_id") >= self.first_generations.get(name, 0))
+            for stream, first in self.first_generations.items():
+                rows = rows.filter((nw.col("stream") != stream) | (nw.col("generation_id") >= first))
+            return rows
+        return rows.filter(nw.col("_airbyte_generation_id") >= self.first_generations.get(name, 0))
 
 
 FIRST = Epoch(1, {}, ())

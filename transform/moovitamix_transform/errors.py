@@ -16,6 +16,7 @@ MoovitamixError                 exit code 1, message without traceback
 ├── WrongOrigin                 a stream is fed by messages or by files, never by both
 ├── NoSuchFile                  `land --from` names what is not there
 ├── FileRefused                 a file that is none of Airbyte's, is cut off, or is not what it was when it was landed
+├── EngineFailed                Spark is not there, or its cluster did not do what was asked of it
 ├── MissingExtra                a command needs packages that are an extra of this one
 ├── ReadFailed                  the source said so, ended badly, or its states cannot be trusted
 ├── ContractBroken              a table that does not keep its contract; its build is not published
@@ -88,6 +89,10 @@ class NoSuchFile(MoovitamixError):
 
 
 class FileRefused(MoovitamixError):
+    pass
+
+
+class EngineFailed(MoovitamixError):
     pass
 
 

@@ -51,6 +51,7 @@ class Model:
             a row may depend on all of them.
         lookups: inputs that only lend columns to rows of the others; their own news touches nothing. By name, the
             input's column and the column of the others that is looked up in it.
+        concerns: of the judged records it reads, those it makes rows of; None when that is all of them.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Model:
     is_row_local: bool = False
     local_by: tuple[str, ...] = ()
     lookups: dict[str, tuple[str, str]] = field(default_factory=dict)
+    concerns: nw.Expr | None = None
 
     @property
     def path(self) -> str:
@@ -123,7 +125,15 @@ def _model(layer: str, name: str) -> Model:
         is_row_local=getattr(module, "IS_ROW_LOCAL", False),
         local_by=getattr(module, "LOCAL_BY", ()),
         lookups=getattr(module, "LOOKUPS", {}),
+        concerns=getattr(module, "CONCERNS", None),
     )
+
+
+@cache
+def package_fingerprint() -> str:
+    """Changes when anything in this package does."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _fingerprint(module: ModuleType) -> str:

@@ -7,51 +7,62 @@ on the inputs cut down to them, and what it gives replaces what the table had fo
 
 from dataclasses import dataclass
 
-import polars as pl
+import narwhals as nw
 
+from moovitamix_transform.engines.engine import Engine, Frame, Held
 from moovitamix_transform.graph import Model
-from moovitamix_transform.warehouse import Warehouse
 
 # Above this part of the table's rows a whole new version is cheaper than the replaced rows.
 LARGEST_PART = 0.2
-# Above this part of the table's rows the removed ones lie in nearly every file: one pass of Polars over the table costs
-# half of a MERGE (1.4 CPU seconds against 2.5 for 5.7 M rows).
-MERGED_PART = 0.001
-# So many new rows of a source table are held in memory at least, however small it was before.
+# So many new rows of a source table are taken at least, however small it was before.
 HELD_ROWS = 200_000
 # Up to so many rows the difference between two whole versions is looked for, so that tables below can stay incremental.
 COMPARED_ROWS = 3_000_000
-
-_HASH = "_row_hash"
 
 
 @dataclass(frozen=True)
 class Changes:
     """The rows a table gained and lost since the build before; a row that changed is in both."""
 
-    added: pl.DataFrame
-    removed: pl.DataFrame
+    added: Held
+    removed: Held
 
     @property
     def is_empty(self) -> bool:
-        return self.added.is_empty() and self.removed.is_empty()
+        return self.added.is_empty and self.removed.is_empty
 
-    def values(self, columns: tuple[str, ...]) -> pl.DataFrame:
+    def values(self, columns: list[str]) -> Frame:
         """The distinct values of these columns among them."""
-        return pl.concat([self.added.select(columns), self.removed.select(columns)]).unique()
+        return nw.concat([self.added.rows.select(columns), self.removed.rows.select(columns)]).unique()
 
 
-def no_changes(rows: pl.LazyFrame) -> Changes:
-    empty = pl.DataFrame(schema=rows.collect_schema())
-    return Changes(empty, empty)
+def no_changes(rows: Frame) -> Changes:
+    return Changes(_none_of(rows), _none_of(rows))
+
+
+def _none_of(rows: Frame) -> Held:
+    return Held(rows.head(0), 0)
 
 
 @dataclass(frozen=True)
 class Input:
     """A table as the model reads it now. `changes` is None when nothing is known of them but that there may be some."""
 
-    rows: pl.LazyFrame
+    rows: Frame
     changes: Changes | None
+
+
+@dataclass(frozen=True)
+class Known:
+    """A table as the build before has it.
+
+    Attributes:
+        count: its rows.
+    """
+
+    version: int
+    rows: Frame
+    count: int
 
 
 @dataclass(frozen=True)
@@ -62,63 +73,55 @@ class Step:
     changes: Changes | None
 
 
-def advance(warehouse: Warehouse, model: Model, inputs: dict[str, Input], known: int) -> Step | None:
+def advance(engine: Engine, model: Model, inputs: dict[str, Input], known: Known) -> Step | None:
     """The table's next version from what changed in its inputs; None when it has to be made whole."""
     if model.is_row_local:
-        return append(warehouse, model, inputs, known)
+        return append(engine, model, inputs, known)
     if model.local_by:
-        return replace(warehouse, model, inputs, known)
+        return replace(engine, model, inputs, known)
     return None
 
 
-def append(warehouse: Warehouse, model: Model, inputs: dict[str, Input], known: int) -> Step | None:
+def append(engine: Engine, model: Model, inputs: dict[str, Input], known: Known) -> Step | None:
     """The table with the rows that a row-local model makes of the inputs' added rows; None when that cannot be told."""
     added = {}
     for name, read in inputs.items():
-        if read.changes is None or not read.changes.removed.is_empty():
+        if read.changes is None or not read.changes.removed.is_empty:
             return None
-        added[name] = read.changes.added.lazy()
-    rows = model.frame(added).collect(engine="streaming")
-    if _has_a_key_of(warehouse.scan(model.path, known), rows, list(model.contract.primary_key())):
+        added[name] = read.changes.added.rows
+    rows = engine.hold(engine.frame(model, added))
+    if _has_a_key_of(engine, known.rows, rows, list(model.contract.primary_key())):
         return None  # made whole, the table breaks its contract, with the message that names the rows
-    return _write(warehouse, model, Changes(rows, rows.clear()), known)
+    return _write(engine, model, Changes(rows, _none_of(rows.rows)), known)
 
 
-def replace(warehouse: Warehouse, model: Model, inputs: dict[str, Input], known: int) -> Step | None:
+def replace(engine: Engine, model: Model, inputs: dict[str, Input], known: Known) -> Step | None:
     """The table with the rows of the touched values made anew; None when too many are touched, or it cannot be told."""
-    touched = _touched(model, inputs)
-    if touched is None or touched.height > LARGEST_PART * max(warehouse.count(model.path, known), 1):
+    touched = _touched(engine, model, inputs)
+    if touched is None or touched.count > LARGEST_PART * max(known.count, 1):
         return None
     key = list(model.contract.primary_key())
-    fresh = model.frame(_cut_inputs(model, inputs, touched)).collect(engine="streaming")
-    stale = _rows_with(warehouse.scan(model.path, known), touched).collect(engine="streaming")
-    return _write(warehouse, model, difference(stale.lazy(), fresh.lazy(), key), known)
+    fresh = engine.hold(engine.frame(model, _cut_inputs(engine, model, inputs, touched)))
+    stale = engine.hold(_rows_with(engine, known.rows, touched, list(model.local_by)))
+    return _write(engine, model, Changes(*engine.difference(stale.rows, fresh.rows, key)), known)
 
 
-def _has_a_key_of(rows: pl.LazyFrame, added: pl.DataFrame, key: list[str]) -> bool:
+def _has_a_key_of(engine: Engine, rows: Frame, added: Held, key: list[str]) -> bool:
     """Among the rows within the range of the added keys: ids begin with their run's time, so that is hardly a row."""
-    if added.is_empty():
+    if added.is_empty:
         return False
-    ranges = [pl.col(name).is_between(pl.lit(added[name].min()), pl.lit(added[name].max())) for name in key]
-    near = rows.filter(ranges).select(key)
-    return not near.join(added.lazy(), on=key, how="semi").collect(engine="streaming").is_empty()
-
-
-def difference(before: pl.LazyFrame, after: pl.LazyFrame, key: list[str]) -> Changes:
-    """Rows with one key are compared whole, by a 64-bit hash of all their columns."""
-    digest = pl.struct(pl.all()).hash(seed=0).alias(_HASH)
-    old, new = before.with_columns(digest), after.with_columns(digest)
-    added, removed = pl.collect_all(
-        [
-            new.join(old.select(*key, _HASH), on=[*key, _HASH], how="anti").drop(_HASH),
-            old.join(new.select(*key, _HASH), on=[*key, _HASH], how="anti").drop(_HASH),
-        ],
-        engine="streaming",
+    ends = added.rows.select(
+        *(nw.col(name).min().alias(f"least_{name}") for name in key),
+        *(nw.col(name).max().alias(f"most_{name}") for name in key),
     )
-    return Changes(added, removed)
+    end = engine.collect(ends).row(0, named=True)
+    ranges = (nw.col(name).is_between(nw.lit(end[f"least_{name}"]), nw.lit(end[f"most_{name}"])) for name in key)
+    near = rows.filter(*ranges)
+    both = near.select(key).join(added.rows.select(key), on=key, how="semi")
+    return not engine.collect(both.head(1)).is_empty()
 
 
-def _touched(model: Model, inputs: dict[str, Input]) -> pl.DataFrame | None:
+def _touched(engine: Engine, model: Model, inputs: dict[str, Input]) -> Held | None:
     """The values of `model.local_by` whose rows may change; None when an input's changes are not known."""
     found = []
     for name, read in inputs.items():
@@ -128,78 +131,79 @@ def _touched(model: Model, inputs: dict[str, Input]) -> pl.DataFrame | None:
             return None
         if not read.changes.is_empty:
             found.append(_values(model, inputs, read))
-    return pl.concat(found).unique() if found else pl.DataFrame(schema=dict.fromkeys(model.local_by, pl.Null))
+    if not found:
+        reads = next(read.rows for read in inputs.values() if set(model.local_by) <= {*read.rows.collect_schema()})
+        return _none_of(reads.select(model.local_by))
+    return engine.hold(nw.concat(found).unique())
 
 
-def _values(model: Model, inputs: dict[str, Input], read: Input) -> pl.DataFrame:
+def _values(model: Model, inputs: dict[str, Input], read: Input) -> Frame:
     """Of the input's changed rows; found through another input when this one lacks the columns (a track's users)."""
     assert read.changes is not None  # noqa: S101 - the caller's condition
+    wanted = list(model.local_by)
     columns = set(read.rows.collect_schema().names())
-    if columns >= set(model.local_by):
-        return read.changes.values(model.local_by)
+    if columns >= set(wanted):
+        return read.changes.values(wanted)
     for other in inputs.values():
         theirs = set(other.rows.collect_schema().names())
-        shared = tuple(sorted(columns & theirs))
-        if theirs >= set(model.local_by) and shared:
-            changed = read.changes.values(shared).lazy()
-            met = other.rows.join(changed, on=shared, how="semi", nulls_equal=True)
-            return met.select(model.local_by).unique().collect(engine="streaming")
-    raise TypeError(f"{model.name}: expected an input with the columns {model.local_by} to find what it touches")
+        shared = sorted(columns & theirs)
+        if theirs >= set(wanted) and shared:
+            met = other.rows.join(read.changes.values(shared), on=shared, how="semi")
+            return met.select(wanted).unique()
+    raise TypeError(f"{model.name}: expected an input with the columns {wanted} to find what it touches")
 
 
-def _cut_inputs(model: Model, inputs: dict[str, Input], touched: pl.DataFrame) -> dict[str, pl.LazyFrame]:
+def _cut_inputs(engine: Engine, model: Model, inputs: dict[str, Input], touched: Held) -> dict[str, Frame]:
     """The inputs' rows with a touched value, and of a lookup the rows that those look up."""
-    cut = {name: _cut(read, touched).lazy() for name, read in inputs.items() if name not in model.lookups}
+    by = list(model.local_by)
+    cut = {name: _cut(engine, read, touched, by) for name, read in inputs.items() if name not in model.lookups}
     for name, (theirs, ours) in model.lookups.items():
-        asking = [rows.select(pl.col(ours).alias(theirs)) for rows in cut.values() if ours in rows.collect_schema()]
-        cut[name] = _cut(inputs[name], pl.concat(asking).unique().collect()).lazy()
+        asking = [
+            rows.select(nw.col(ours).alias(theirs)) for rows in cut.values() if ours in rows.collect_schema().names()
+        ]
+        cut[name] = _cut(engine, inputs[name], engine.hold(nw.concat(asking).unique()), [theirs])
     return cut
 
 
-def _cut(read: Input, values: pl.DataFrame) -> pl.LazyFrame | pl.DataFrame:
+def _cut(engine: Engine, read: Input, values: Held, columns: list[str]) -> Frame:
     """The rows with one of these values; all rows of an input that lacks the columns.
 
     A day's new values are mostly in its new rows alone, which are at hand.
     """
-    columns = values.columns
-    schema = read.rows.collect_schema()
-    if not set(columns) <= set(schema):
+    names = read.rows.collect_schema().names()
+    if not set(columns) <= set(names):
         return read.rows
-    if read.changes is None or _is_narrow(schema):
-        return _rows_with(read.rows, values).collect(engine="streaming")
-    new = read.changes.added.select(schema.names()).join(values, on=columns, how="semi")
-    there = read.rows.select(columns).join(values.lazy(), on=columns, how="semi").group_by(columns).len()
-    counts = there.collect(engine="streaming")
-    older = counts.join(new.group_by(columns).len(), on=[*columns, "len"], how="anti").select(columns)
-    both = [_whole(read.rows, older).collect(engine="streaming"), new.join(older, on=columns, how="anti")]
-    return pl.concat(both)
+    if read.changes is None or _is_narrow(read.rows):
+        return engine.hold(_rows_with(engine, read.rows, values, columns)).rows
+    new = read.changes.added.rows.select(names).join(values.rows, on=columns, how="semi")
+    there = read.rows.select(columns).join(values.rows, on=columns, how="semi")
+    counts = engine.hold(there.group_by(columns).agg(nw.len().alias("_rows"))).rows
+    at_hand = new.group_by(columns).agg(nw.len().alias("_rows"))
+    older = engine.hold(counts.join(at_hand, on=[*columns, "_rows"], how="anti").select(columns))
+    both = [_whole(read.rows, older, columns), new.join(older.rows, on=columns, how="anti")]
+    return engine.hold(nw.concat(both)).rows
 
 
-def _rows_with(rows: pl.LazyFrame, values: pl.DataFrame) -> pl.LazyFrame:
+def _rows_with(engine: Engine, rows: Frame, values: Held, columns: list[str]) -> Frame:
     """The rows with one of these values, read whole only where there are some."""
-    if _is_narrow(rows.collect_schema()):
-        return _whole(rows, values)
-    found = rows.select(values.columns).join(values.lazy(), on=values.columns, how="semi").unique()
-    return _whole(rows, found.collect(engine="streaming"))
+    if _is_narrow(rows):
+        return _whole(rows, values, columns)
+    found = rows.select(columns).join(values.rows, on=columns, how="semi").unique()
+    return _whole(rows, engine.hold(found), columns)
 
 
-def _is_narrow(schema: pl.Schema) -> bool:
+def _is_narrow(rows: Frame) -> bool:
     """Without lists and texts: to read a row whole costs little more than to read its key, elsewhere ten times that."""
-    return not any(dtype.is_nested() or dtype == pl.String for dtype in schema.values())
+    return not any(dtype.is_nested() or dtype == nw.String for dtype in rows.collect_schema().values())
 
 
-def _whole(rows: pl.LazyFrame, values: pl.DataFrame) -> pl.LazyFrame:
-    if values.is_empty():
-        return pl.LazyFrame(schema=rows.collect_schema())
-    return rows.join(values.lazy(), on=values.columns, how="semi")
+def _whole(rows: Frame, values: Held, columns: list[str]) -> Frame:
+    return rows.head(0) if values.is_empty else rows.join(values.rows, on=columns, how="semi")
 
 
-def _write(warehouse: Warehouse, model: Model, changes: Changes, known: int) -> Step:
+def _write(engine: Engine, model: Model, changes: Changes, known: Known) -> Step:
     if changes.is_empty:
-        return Step(known, changes)
-    model.require(changes.added.lazy())
-    removed = changes.removed.select(model.contract.primary_key())
-    if removed.height > MERGED_PART * warehouse.count(model.path, known):
-        kept = warehouse.scan(model.path, known).join(removed.lazy(), on=removed.columns, how="anti")
-        return Step(warehouse.overwrite(model.path, pl.concat([kept, changes.added.lazy()])), changes)
-    return Step(warehouse.replace(model.path, known, removed, changes.added), changes)
+        return Step(known.version, changes)
+    engine.require(model, changes.added.rows)
+    removed = Held(changes.removed.rows.select(model.contract.primary_key()), changes.removed.count)
+    return Step(engine.replace(model, known.version, removed, changes.added), changes)

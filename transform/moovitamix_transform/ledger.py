@@ -2,14 +2,16 @@
 
 from collections import Counter
 
+import narwhals as nw
 import polars as pl
 
 from moovitamix_transform import epochs, removals, sources
+from moovitamix_transform.engines.engine import Engine, count, number
 from moovitamix_transform.errors import LedgerMismatch
 from moovitamix_transform.messages import ODD_RULES
 from moovitamix_transform.runs import StreamLedger
+from moovitamix_transform.staging.fields import IS_GOOD
 from moovitamix_transform.streams import STREAMS
-from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
 # The key's columns in base_<stream> and stg_<stream>.
@@ -44,37 +46,36 @@ def of_run(warehouse: Warehouse, run_id: str, received: Counter[str | None] | No
     return entries
 
 
-def of_history(warehouse: Warehouse, tables: dict[str, int]) -> dict[str, StreamLedger]:
+def of_history(engine: Engine, tables: dict[str, int]) -> dict[str, StreamLedger]:
     """Every stream's numbers over its whole history, at these table versions.
 
     Raises LedgerMismatch, naming the stream and the difference.
     """
-    entries = {name: of_stream(warehouse, tables, name) for name in KEYS}
-    require_quarantine(warehouse, tables)
+    entries = {name: of_stream(engine, tables, name) for name in KEYS}
+    require_quarantine(engine, tables)
     return entries
 
 
-def of_stream(warehouse: Warehouse, tables: dict[str, int], name: str) -> StreamLedger:
+def of_stream(engine: Engine, tables: dict[str, int], name: str) -> StreamLedger:
     """landed_total = kept + superseded + quarantined + pruned + erased + closed.
 
     landed_total comes from the source table's log and what was taken out of it, kept from the staging table's log,
     superseded and quarantined from the judged records, closed from the source table's generations.
     """
-    base = warehouse.scan(f"staging/base_{name}", tables[f"base_{name}"])
-    good = pl.col("broken_rules").list.len() == 0
-    records_per_key = base.filter(good).group_by(KEYS[name]).len()
-    superseded = records_per_key.select((pl.col("len") - 1).sum()).collect(engine="streaming").item()
+    warehouse = engine.warehouse
+    good = engine.table(f"base_{name}", tables).filter(IS_GOOD)
+    records_per_key = good.group_by(KEYS[name]).agg(nw.len().alias("records"))
     path = sources.path(name)
     pruned, erased = (removals.total(warehouse, path, tables[name], kind) for kind in ("pruned", "erased"))
     entry = StreamLedger(
         name,
         landed_total=warehouse.count(path, tables[name]) + pruned + erased,
         kept=warehouse.count(f"staging/stg_{name}", tables[f"stg_{name}"]),
-        superseded=int(superseded),
-        quarantined=_quarantined(warehouse, tables, name),
+        superseded=number(engine, records_per_key.select((nw.col("records").cast(nw.Int64()) - 1).sum())),
+        quarantined=_quarantined(engine, tables, name),
         pruned=pruned,
         erased=erased,
-        closed=_closed(warehouse, tables, name),
+        closed=_closed(engine, tables, name),
     )
     _require_sum(entry)
     _require_judged(entry, warehouse.count(f"staging/base_{name}", tables[f"base_{name}"]))
@@ -112,18 +113,17 @@ def quarantined_of_run(warehouse: Warehouse, run_id: str, stream: str, tables: d
     return int(bad.collect(engine="streaming").item())
 
 
-def _quarantined(warehouse: Warehouse, tables: dict[str, int], name: str) -> int:
-    base = warehouse.scan(f"staging/base_{name}", tables[f"base_{name}"])
-    return int(base.filter(pl.col("broken_rules").list.len() > 0).select(pl.len()).collect().item())
+def _quarantined(engine: Engine, tables: dict[str, int], name: str) -> int:
+    return count(engine, engine.table(f"base_{name}", tables).filter(~IS_GOOD))
 
 
-def _closed(warehouse: Warehouse, tables: dict[str, int], name: str) -> int:
+def _closed(engine: Engine, tables: dict[str, int], name: str) -> int:
     """Records of epochs before the build's."""
-    first = epochs.at(warehouse, tables.get("epochs")).first_generations.get(name)
+    first = epochs.at(engine.warehouse, tables.get("epochs")).first_generations.get(name)
     if first is None:
         return 0
-    rows = warehouse.scan(sources.path(name), tables[name]).filter(pl.col("_airbyte_generation_id") < first)
-    return int(rows.select(pl.len()).collect(engine="streaming").item())
+    rows = engine.scan(sources.path(name), tables[name])
+    return count(engine, rows.filter(nw.col("_airbyte_generation_id") < first))
 
 
 def _require_sum(entry: StreamLedger) -> None:
@@ -147,24 +147,24 @@ def _require_judged(entry: StreamLedger, judged: int) -> None:
         )
 
 
-def require_quarantine(warehouse: Warehouse, tables: dict[str, int]) -> None:
+def require_quarantine(engine: Engine, tables: dict[str, int]) -> None:
     """The quarantine holds each of them: the records the ledger counts, and every line.
 
     Raises LedgerMismatch, naming the stream and the difference.
     """
-    held = (
-        warehouse.scan("staging/quarantine", tables["quarantine"])
-        .group_by("stream", is_line=pl.col("rule").is_in(list(ODD_RULES)))
-        .agg(pl.col("raw_id").n_unique())
-        .collect()
+    quarantine = engine.table("quarantine", tables)
+    is_line = nw.col("rule").is_in(list(ODD_RULES))
+    held = engine.collect(
+        quarantine.select("stream", "raw_id", is_line=is_line)
+        .unique()
+        .group_by("stream", "is_line")
+        .agg(nw.len().alias("held"))
     )
-    lines = held.filter("is_line")["raw_id"].sum()
-    all_lines = scan(warehouse, "_lines", tables).select(pl.len())
-    expected = {"lines": int(all_lines.collect(engine="streaming").item())}
-    got = {"lines": lines}
+    expected = {"lines": count(engine, engine.table("_lines", tables))}
+    got = {"lines": held.filter("is_line")["held"].sum()}
     for name in KEYS:
-        expected[name] = _quarantined(warehouse, tables, name)
-        got[name] = held.filter(~pl.col("is_line") & (pl.col("stream") == name))["raw_id"].sum()
+        expected[name] = _quarantined(engine, tables, name)
+        got[name] = held.filter(~pl.col("is_line") & (pl.col("stream") == name))["held"].sum()
     for name in expected:
         if expected[name] != got[name]:
             raise LedgerMismatch(

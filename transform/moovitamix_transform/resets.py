@@ -1,10 +1,13 @@
 """Whether the client's API began anew: a complete snapshot that hardly shares an id with the one before it."""
 
 from dataclasses import dataclass
+from functools import partial
 
+import narwhals as nw
 import polars as pl
 
 from moovitamix_transform import sources
+from moovitamix_transform.engines.engine import Engine
 from moovitamix_transform.errors import ApiReset
 from moovitamix_transform.graph import fields_of
 from moovitamix_transform.ledger import KEYS
@@ -33,22 +36,22 @@ class Reset:
         )
 
 
-def find(warehouse: Warehouse, accepted: dict[str, int] | None, tables: dict[str, int]) -> list[Reset]:
+def find(engine: Engine, accepted: dict[str, int] | None, tables: dict[str, int]) -> list[Reset]:
     """The resets among the complete snapshots that no build has read yet, the last accepted one included.
 
     Args:
         accepted: the versions of the build before; None when there is none.
         tables: the source tables' versions to look at, of one epoch.
     """
-    found = []
+    found, warehouse = [], engine.warehouse
     for stream in (name for name, each in STREAMS.items() if not each.incremental):
         known = set(
             _complete(warehouse, stream, {**tables, "generations": accepted["generations"]}) if accepted else ()
         )
         every = _complete(warehouse, stream, tables)
-        last = _last_with_ids(warehouse, stream, tables, [each for each in every if each in known])
+        last = _last_with_ids(engine, stream, tables, [each for each in every if each in known])
         for generation in (each for each in every if each not in known):
-            ids = _ids(warehouse, stream, tables, generation)
+            ids = _ids(engine, stream, tables, generation)
             if ids.is_empty():  # it says that all are gone, not that others came
                 continue
             if last is not None:
@@ -59,9 +62,9 @@ def find(warehouse: Warehouse, accepted: dict[str, int] | None, tables: dict[str
     return found
 
 
-def require_none(warehouse: Warehouse, accepted: dict[str, int] | None, tables: dict[str, int]) -> None:
+def require_none(engine: Engine, accepted: dict[str, int] | None, tables: dict[str, int]) -> None:
     """ApiReset when there is one."""
-    found = find(warehouse, accepted, tables)
+    found = find(engine, accepted, tables)
     if found:
         what = "; ".join(map(str, found))
         raise ApiReset(
@@ -80,17 +83,22 @@ def _complete(warehouse: Warehouse, stream: str, tables: dict[str, int]) -> list
 
 
 def _last_with_ids(
-    warehouse: Warehouse, stream: str, tables: dict[str, int], generations: list[int]
+    engine: Engine, stream: str, tables: dict[str, int], generations: list[int]
 ) -> tuple[int, pl.DataFrame] | None:
     for generation in reversed(generations):
-        ids = _ids(warehouse, stream, tables, generation)
+        ids = _ids(engine, stream, tables, generation)
         if not ids.is_empty():
             return generation, ids
     return None
 
 
-def _ids(warehouse: Warehouse, stream: str, tables: dict[str, int], generation: int) -> pl.DataFrame:
+def _ids(engine: Engine, stream: str, tables: dict[str, int], generation: int) -> pl.DataFrame:
     """The distinct readable keys of its records, those of quarantined ones included."""
-    rows = warehouse.scan(sources.path(stream), tables[stream]).filter(pl.col("_airbyte_generation_id") == generation)
+    rows = engine.scan(sources.path(stream), tables[stream]).filter(nw.col("_airbyte_generation_id") == generation)
+    schema = pl.Schema(dict.fromkeys(KEYS[stream], pl.Int64()))
+    return engine.collect(engine.in_batches(rows, partial(_keys, stream), schema)).unique()
+
+
+def _keys(stream: str, records: pl.DataFrame) -> pl.DataFrame:
     key = tuple(field for field in fields_of(stream) if field.column in KEYS[stream])
-    return read_fields(rows, key).select(KEYS[stream]).drop_nulls().unique().collect(engine="streaming")
+    return read_fields(records.lazy(), key).select(KEYS[stream]).drop_nulls().unique().collect()

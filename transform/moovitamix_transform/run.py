@@ -9,6 +9,8 @@ from moovitamix_transform.alarms.watch import Watch, default_settings
 from moovitamix_transform.blocks import IDLE, read_blocks
 from moovitamix_transform.build import BuildResult, OnDrift, build
 from moovitamix_transform.connector import Source
+from moovitamix_transform.engines.engine import Engine
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import ReadFailed
 from moovitamix_transform.files import named
 from moovitamix_transform.files.landing import FileLanding
@@ -78,7 +80,7 @@ def _accept_reset(warehouse: Warehouse, run: Run, generations: dict[str, int]) -
     A stream that this run did not hear of begins anew too, without a record: what it has is of the API before.
     """
     before = builds.newest(warehouse)
-    if not resets.find(warehouse, before.tables if before else None, news.newest_versions(warehouse)):
+    if not resets.find(OnPolars(warehouse), before.tables if before else None, news.newest_versions(warehouse)):
         return "--accept-reset: there was no reset to accept; every stream was read whole, no epoch began"
     silent = [stream for stream in STREAMS if stream not in generations]
     generations = generations | {stream: sources.open_generation(warehouse, stream) for stream in silent}
@@ -90,7 +92,7 @@ def _accept_reset_of_files(warehouse: Warehouse, run: Run) -> str:
     """Opens an epoch that begins, for each stream, with the snapshot of the newest reset, else with its newest
     generation; if the API was not reset, nothing is opened. Returns what a person is told."""
     before = builds.newest(warehouse)
-    found = resets.find(warehouse, before.tables if before else None, news.newest_versions(warehouse))
+    found = resets.find(OnPolars(warehouse), before.tables if before else None, news.newest_versions(warehouse))
     if not found:
         return "--accept-reset: there was no reset to accept, no epoch began"
     first = {name: int(warehouse.metadata(sources.path(name)).get("generation_id") or 0) for name in STREAMS}
@@ -145,12 +147,23 @@ def land_files(
 
 
 def build_only(
-    warehouse: Warehouse, progress: RunProgress, *, full_refresh: bool = False, on_drift: OnDrift = "warn"
+    warehouse: Warehouse,
+    progress: RunProgress,
+    *,
+    full_refresh: bool = False,
+    on_drift: OnDrift = "warn",
+    engine: Engine | None = None,
 ) -> tuple[Run, BuildResult]:
-    """The tables of what has landed. Recorded in _meta/runs however it ends."""
+    """The tables of what has landed. Recorded in _meta/runs however it ends.
+
+    Args:
+        engine: where they are computed; Polars when there is none.
+    """
     warehouse.open()
     with warehouse.writing(), recorded(warehouse, "build") as run:
-        result = build_into(warehouse, run, full_refresh=full_refresh, on_drift=on_drift, on_table=progress.step)
+        result = build_into(
+            warehouse, run, full_refresh=full_refresh, on_drift=on_drift, on_table=progress.step, engine=engine
+        )
         return run, result
 
 
@@ -162,10 +175,19 @@ def build_into(
     on_drift: OnDrift = "warn",
     on_table: Callable[[str], None],
     step: Step = as_it_comes,
+    engine: Engine | None = None,
 ) -> BuildResult:
     """A build whose numbers go into the run."""
     before = builds.newest(warehouse)
-    result = build(warehouse, run.run_id, full_refresh=full_refresh, on_drift=on_drift, on_table=on_table, step=step)
+    result = build(
+        warehouse,
+        run.run_id,
+        full_refresh=full_refresh,
+        on_drift=on_drift,
+        on_table=on_table,
+        step=step,
+        engine=engine,
+    )
     run.build_id, run.tables, run.warnings = result.build.build_id, result.tables, result.warnings
     run.nulls = null_counts.of_build(warehouse, result.build)
     by_name = {entry.stream: entry for entry in run.streams}

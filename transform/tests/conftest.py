@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 from moovitamix_transform import builds, ledger, runs, sources
 from moovitamix_transform.build import BuildResult, OnDrift, build
+from moovitamix_transform.engines.spark import session
+from moovitamix_transform.errors import EngineFailed
 from moovitamix_transform.landing import Landing
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
@@ -134,3 +136,24 @@ def status() -> Callable[..., bytes]:
         return json.dumps({"type": "TRACE", "trace": trace}).encode()
 
     return line
+
+
+# Nothing in the tests has more than a few rows: what makes a large table fast costs seconds a plan.
+SMALL = {
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """A session of Spark in this process, for tables of a few rows."""
+    pytest.importorskip("pyspark", reason="make test-system installs it")
+    try:
+        session.require_spark("local[1]")
+    except EngineFailed as error:
+        pytest.skip(str(error))
+    with session.started("local[1]", SMALL) as started:
+        yield started

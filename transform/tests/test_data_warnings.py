@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import narwhals as nw
 import polars as pl
 import pytest
 from moovitamix_transform import contracts
@@ -12,8 +13,12 @@ EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 CHECKS = {warning.name: warning for warning in all_warnings()}
 
 
-def table(name: str, *rows: dict[str, object]) -> pl.LazyFrame:
-    return pl.LazyFrame(rows, schema=contracts.schema(models()[name].contract))
+def table(name: str, *rows: dict[str, object]) -> nw.LazyFrame:
+    return nw.from_native(pl.LazyFrame(rows, schema=contracts.schema(models()[name].contract)))
+
+
+def odd_rows(check: str, tables: dict[str, nw.LazyFrame]) -> nw.DataFrame:
+    return CHECKS[check].check(**tables).collect()
 
 
 @pytest.mark.parametrize(
@@ -60,14 +65,14 @@ def table(name: str, *rows: dict[str, object]) -> pl.LazyFrame:
 def test_a_check_counts_the_odd_rows(check: str, tables: dict, count: int):
     frames = {name: table(name, *rows) for name, rows in tables.items()}
 
-    assert CHECKS[check].count(frames) == count
+    assert len(odd_rows(check, frames)) == count
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_check_finds_nothing_in_empty_tables(check: str):
     frames = {name: table(name) for name in CHECKS[check].reads}
 
-    assert CHECKS[check].count(frames) == 0
+    assert len(odd_rows(check, frames)) == 0
 
 
 def test_odd_rows_are_kept(pipeline, record):

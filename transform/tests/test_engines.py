@@ -1,16 +1,21 @@
-"""Law 7, as far as it needs no cluster: stg_ tables and marts on DuckDB, from the same functions, equal Polars'."""
+"""Law 7: the same functions give equal rows and types on Polars, on Spark and, stg_ tables and marts, on DuckDB."""
 
+import ast
 import json
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 import duckdb
+import moovitamix_transform
 import narwhals as nw
 import polars as pl
 import pytest
 from moovitamix_transform import contracts
 from moovitamix_transform.graph import models
 from moovitamix_transform.sources import GENERATIONS, LINES, record_frame
+from moovitamix_transform.warehouse import Warehouse
+from polars.testing import assert_frame_equal
 
 PORTABLE = [name for name, model in models().items() if not model.is_native]
 
@@ -80,3 +85,45 @@ def test_duckdb_makes_the_rows_that_polars_makes(made_by_polars, made_by_duckdb,
     assert found.cast(dict(contracts.schema(models()[name].contract))).schema == expected.schema
     instants = {column: dtype for column, dtype in expected.schema.items() if isinstance(dtype, pl.Datetime)}
     assert sorted(found.cast(instants).rows(), key=str) == sorted(expected.rows(), key=str)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("name", models())
+def test_spark_makes_the_rows_that_polars_makes(made_by_polars, spark, tmp_path, name: str):
+    from moovitamix_transform.engines.spark.files import spark_schema
+    from moovitamix_transform.engines.spark.on_spark import OnSpark
+
+    model, expected, inputs = models()[name], made_by_polars[name], {}
+    for table in model.reads:
+        file = tmp_path / f"{table}.parquet"
+        made_by_polars[table].write_parquet(file)
+        schema = spark_schema(made_by_polars[table].schema)
+        inputs[table] = nw.from_native(spark.read.schema(schema).parquet(f"file://{file}"))
+    engine = OnSpark(Warehouse(str(tmp_path)), spark)
+
+    found = engine.collect(engine.frame(model, inputs))
+
+    assert_frame_equal(found, expected, check_row_order=False)
+
+
+def test_no_model_has_an_engine_of_its_own():
+    """Each table is made by one function; which engine runs it, the models do not know."""
+    package = Path(moovitamix_transform.__file__).parent
+    functions: dict[str, list[str]] = {name: [] for name in models()}
+    knowing = set()
+    for file in package.rglob("*.py"):
+        module = file.relative_to(package).as_posix()
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name in functions:
+                is_model = tuple(each.arg for each in node.args.args) == models()[node.name].reads
+                functions[node.name].extend([module] if is_model else [])
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if {name.split(".")[0] for name in names} & {"pyspark", "py4j", "pyarrow"}:
+                knowing.add(module)
+
+    assert functions == {name: [f"{model.path}.py"] for name, model in models().items()}
+    assert {module.rpartition("/")[0] for module in knowing} == {"engines/spark"}, "only the Spark engine knows pyspark"
+    for name, model in models().items():
+        assert model.is_native == (model.is_row_local), f"{name}: what Spark cannot cut by rows is written in Narwhals"

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from moovitamix_transform import builds, ledger
 from moovitamix_transform.cli.app import run_command
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import NoSuchTable, UsageError
 from moovitamix_transform.explain import explain
 
@@ -52,7 +53,7 @@ def test_over_all_keys_the_outcomes_are_the_ledgers(built, stream: str):
 
     assert all(each.found for each in found)
     outcomes = Counter(record["outcome"] for each in found for record in each.records)
-    expected = ledger.of_stream(built.warehouse, builds.newest(built.warehouse).tables, stream)
+    expected = ledger.of_stream(OnPolars(built.warehouse), builds.newest(built.warehouse).tables, stream)
     without_key = built.rows(f"base_{stream}").filter(pl.any_horizontal(pl.col(ledger.KEYS[stream]).is_null())).height
     assert {name: outcomes[name] for name in ("kept", "superseded", "quarantined")} == {
         "kept": expected.kept,

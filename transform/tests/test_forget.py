@@ -16,6 +16,7 @@ import pytest
 from deltalake import DeltaTable
 from moovitamix_transform import builds, ledger, removals, runs, sources, tables
 from moovitamix_transform.check import check
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.erasing import erasure, forget, person
 from moovitamix_transform.erasing.erasure import Trace
 from moovitamix_transform.erasing.person import Person
@@ -177,7 +178,7 @@ def test_the_next_build_is_without_them_and_the_ledger_counts_them(before: Befor
     warehouse, lines = pipeline.warehouse, sources.path("_lines")
 
     newest = builds.newest(warehouse)
-    entries = ledger.of_history(warehouse, newest.tables)
+    entries = ledger.of_history(OnPolars(warehouse), newest.tables)
 
     assert (newest.build_id, newest.full_refresh) == (done.build_id, True)
     assert (entries["users"].landed_total, entries["users"].erased) == (before.landed["users"], 4)
@@ -272,7 +273,7 @@ def test_a_person_who_comes_again_can_be_forgotten_again(after, new_pipeline, re
     done = forget.forget(pipeline.warehouse, ID)
 
     newest = builds.newest(pipeline.warehouse)
-    assert ledger.of_stream(pipeline.warehouse, newest.tables, "listen_history").erased == 6
+    assert ledger.of_stream(OnPolars(pipeline.warehouse), newest.tables, "listen_history").erased == 6
     assert list(canaries(Path(pipeline.warehouse.root))) == ["notes.txt"]
     assert "a field of the API changed: `moovitamix show fields`" in done.notices
     assert not has_canary("".join(done.notices).encode())

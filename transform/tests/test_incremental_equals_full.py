@@ -1,4 +1,7 @@
-"""Law 4: after any sequence of syncs, what an incremental build has is what the models make of all that landed."""
+"""Law 4: after any sequence of syncs, what an incremental build has is what the models make of all that landed.
+
+Law 7: whichever engine made each of the builds.
+"""
 
 import json
 import shutil
@@ -13,9 +16,12 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from moovitamix_transform import builds, epochs, incremental, news, prune, runs, sources
 from moovitamix_transform.build import build
+from moovitamix_transform.engines import on_polars
+from moovitamix_transform.engines.engine import Engine
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.erasing.forget import forget
 from moovitamix_transform.errors import ApiReset, NoSuchUser
 from moovitamix_transform.graph import SOURCES, models
@@ -67,16 +73,20 @@ class Syncs(RuleBasedStateMachine):
     def read_what_is_no_record(self) -> None:
         self._land("users", [], "COMPLETE", odd=[b"not a line", b'{"type":"RECORD","record":{"stream":"podcasts"}}'])
 
+    def _engine(self) -> Engine:
+        """Who makes the next build."""
+        return OnPolars(self._warehouse)
+
     @precondition(lambda self: not self._is_built)
     @rule(tracks=st.lists(TRACKS, max_size=5), listens=st.lists(LISTENS, max_size=6))
     def build_what_is_new(self, tracks: list[dict[str, object]], listens: list[dict[str, object]]) -> None:
         """Where too few ids are shared, the reset is accepted with a read of everything, as `--accept-reset` does."""
         with self._warehouse.writing():
             try:
-                build(self._warehouse, "by-hand")
+                build(self._warehouse, "by-hand", engine=self._engine())
             except ApiReset:
                 self._accept(tracks, listens)
-                build(self._warehouse, "by-hand")
+                build(self._warehouse, "by-hand", engine=self._engine())
         self._is_built = True
 
     def _accept(self, tracks: list[dict[str, object]], listens: list[dict[str, object]]) -> None:
@@ -190,10 +200,10 @@ def _line(stream: str, data: dict[str, object], emitted_at: int) -> bytes:
 @pytest.fixture(autouse=True, scope="module")
 def _always_incremental():
     """Small tables too take the incremental way, which is for large ones, and both ways of taking rows out."""
-    before = incremental.LARGEST_PART, incremental.MERGED_PART
-    incremental.LARGEST_PART, incremental.MERGED_PART = 1e9, 0.3
+    before = incremental.LARGEST_PART, on_polars.MERGED_PART
+    incremental.LARGEST_PART, on_polars.MERGED_PART = 1e9, 0.3
     yield
-    incremental.LARGEST_PART, incremental.MERGED_PART = before
+    incremental.LARGEST_PART, on_polars.MERGED_PART = before
 
 
 @pytest.mark.timeout(600)
@@ -207,6 +217,26 @@ class TestManySyncs(Syncs.TestCase):
     settings = settings(
         max_examples=400, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
+
+
+@pytest.mark.system
+@pytest.mark.timeout(1200)
+def test_builds_of_polars_and_of_spark_in_turns_are_what_the_models_make_of_all_that_landed(spark):
+    from moovitamix_transform.engines.spark.on_spark import OnSpark
+
+    class Turns(Syncs):
+        """Each engine goes on from what the other has built."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._turns = 0
+
+        def _engine(self) -> Engine:
+            self._turns += 1
+            return OnSpark(self._warehouse, spark) if self._turns % 3 else OnPolars(self._warehouse)
+
+    few = settings(max_examples=2, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(Turns, settings=few)
 
 
 def test_a_changed_list_rewrites_only_its_own_rows(pipeline, record):

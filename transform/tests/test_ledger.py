@@ -2,6 +2,7 @@
 
 import pytest
 from moovitamix_transform import ledger
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import LedgerMismatch
 from moovitamix_transform.graph import models
 
@@ -56,7 +57,7 @@ def test_a_lost_row_is_a_mismatch_that_names_the_stream_and_the_number(pipeline,
     version = pipeline.warehouse.overwrite(path, pipeline.warehouse.scan(path).collect().head(-1).lazy())
 
     with pytest.raises(LedgerMismatch) as mismatch:
-        ledger.of_history(pipeline.warehouse, tables | {table: version})
+        ledger.of_history(OnPolars(pipeline.warehouse), tables | {table: version})
 
     assert str(mismatch.value).startswith(message)
     assert ": +1 unaccounted for" in str(mismatch.value)
@@ -70,7 +71,7 @@ def test_a_lost_line_is_a_mismatch(pipeline, record):
     )
 
     with pytest.raises(LedgerMismatch, match=r"^quarantine: expected 1 of lines, got 0: \+1 unaccounted for"):
-        ledger.of_history(pipeline.warehouse, tables | {"quarantine": version})
+        ledger.of_history(OnPolars(pipeline.warehouse), tables | {"quarantine": version})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moovitamix_transform import builds, ledger, prune, upkeep
 from moovitamix_transform.catalog import load_table
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import NoSuchBuild, WarehouseError, WarehouseInUse
 from moovitamix_transform.graph import models
 from moovitamix_transform.progress import RunProgress
@@ -64,7 +65,7 @@ def test_observations_in_the_middle_go_and_the_first_of_each_value_and_the_newes
     after = tables(pipeline)
     for name in before:
         assert_frame_equal(after[name], before[name])
-    entry = ledger.of_stream(pipeline.warehouse, builds.newest(pipeline.warehouse).tables, "tracks")
+    entry = ledger.of_stream(OnPolars(pipeline.warehouse), builds.newest(pipeline.warehouse).tables, "tracks")
     assert entry.parts() == {"kept": 1, "superseded": 3, "quarantined": 0, "pruned": 3}
     assert entry.landed_total == 7
 
@@ -210,7 +211,7 @@ def test_a_table_that_would_change_puts_everything_back(pipeline, days, monkeypa
 
     assert pipeline.landed("tracks").height == 3
     assert pipeline.rows("dim_tracks_history").height == 2
-    entry = ledger.of_stream(pipeline.warehouse, builds.newest(pipeline.warehouse).tables, "tracks")
+    entry = ledger.of_stream(OnPolars(pipeline.warehouse), builds.newest(pipeline.warehouse).tables, "tracks")
     assert entry.parts() == {"kept": 1, "superseded": 2, "quarantined": 0}
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from moovitamix_transform import builds, epochs, ledger, news, resets, runs
 from moovitamix_transform.catalog import load_table
+from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import ApiReset
 
 Line = Callable[..., bytes]
@@ -118,7 +119,7 @@ def test_after_an_accepted_reset_syncs_go_on_incrementally(pipeline, tracks):
     assert not went_on.build.full_refresh
     rows = pipeline.rows("dim_tracks").select("track_id", "is_deleted").rows()
     assert rows == [(7, False), (8, False), (9, True), (10, False)]
-    assert ledger.of_history(pipeline.warehouse, went_on.build.tables)["tracks"].closed == 2
+    assert ledger.of_history(OnPolars(pipeline.warehouse), went_on.build.tables)["tracks"].closed == 2
 
 
 def accept(pipeline, lines: list[bytes]) -> None:
@@ -127,7 +128,7 @@ def accept(pipeline, lines: list[bytes]) -> None:
     landing = pipeline.land(lines, full_refresh=frozenset({"listen_history"}), run_id=run.run_id)
     before = builds.newest(pipeline.warehouse)
     newest = news.newest_versions(pipeline.warehouse)
-    assert resets.find(pipeline.warehouse, before.tables if before else None, newest)
+    assert resets.find(OnPolars(pipeline.warehouse), before.tables if before else None, newest)
     epochs.open_next(pipeline.warehouse, run, landing.generations)
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-import polars as pl
+import narwhals as nw
 
 from moovitamix_transform import epochs, sources
 from moovitamix_transform.warehouse import Warehouse
@@ -36,5 +36,5 @@ def dead(warehouse: Warehouse, received: Counter[str | None], whole: Iterable[st
 def _has_records(warehouse: Warehouse, stream: str) -> bool:
     """In this epoch."""
     epoch = epochs.at(warehouse, warehouse.version(epochs.TABLE))
-    rows = epoch.cut(stream, warehouse.scan(sources.path(stream))).select(pl.len())
-    return bool(rows.collect(engine="streaming").item())
+    rows = epoch.cut(stream, nw.from_native(warehouse.scan(sources.path(stream)))).select(nw.len())
+    return bool(rows.to_native().collect(engine="streaming").item())

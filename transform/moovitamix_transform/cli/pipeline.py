@@ -1,5 +1,6 @@
 """`run`, `land` and `build`: the arrow, and its two halves."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,6 +21,7 @@ from moovitamix_transform.cli.options import (
     WarehouseOption,
     consoles,
 )
+from moovitamix_transform.engines.spark import spark_engine
 from moovitamix_transform.errors import UsageError
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.runs import Run
@@ -170,16 +172,47 @@ def _land_files(
 def build(
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Compute every table anew.")] = False,
     on_drift: OnDriftOption = "warn",
+    engine: Annotated[
+        Literal["polars", "spark"],
+        typer.Option(help="Where the tables are computed: on this machine, or on a cluster (the extra `spark`)."),
+    ] = "polars",
+    master: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="With --engine spark: spark://HOST:PORT, yarn, …; by default this machine, local[*]."
+        ),
+    ] = None,
+    conf: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="With --engine spark: a setting of Spark's; may be given repeatedly."),
+    ] = None,
     strict: StrictOption = False,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: JsonObjectOption = False,
 ) -> None:
     """Build every table from what has landed, and publish them together."""
+    house = Warehouse(warehouse)
+    settings = _settings_of_spark(conf or [])
     progress = RunProgress(consoles().err, "WARN")
     with progress.shown():
-        made, result = runner.build_only(Warehouse(warehouse), progress, full_refresh=full_refresh, on_drift=on_drift)
+        if engine == "polars":
+            if master is not None or conf:
+                raise UsageError("build --master and --conf: expected --engine spark beside them")
+            made, result = runner.build_only(house, progress, full_refresh=full_refresh, on_drift=on_drift)
+        else:
+            with spark_engine(house.open(), master or "local[*]", settings) as on_spark:
+                made, result = runner.build_only(
+                    house, progress, full_refresh=full_refresh, on_drift=on_drift, engine=on_spark
+                )
     _report(Warehouse(warehouse), made, result, as_json)
     _require_no_warning(made, strict)
+
+
+def _settings_of_spark(given: list[str]) -> dict[str, str]:
+    odd = [each for each in given if not re.fullmatch(r"spark\.[^=\s]+=.*", each)]
+    if odd:
+        raise UsageError(f"build --conf: expected NAME=VALUE with a name such as spark.executor.memory, got {odd[0]!r}")
+    return dict(each.split("=", 1) for each in given)
 
 
 def _report(warehouse: Warehouse, run: Run, result: BuildResult, as_json: bool) -> None:

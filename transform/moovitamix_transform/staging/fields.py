@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import narwhals as nw
 import polars as pl
 
 from moovitamix_transform.staging import readings
 from moovitamix_transform.staging.json_fields import json_fields
 
+IS_GOOD = nw.col("broken_rules").list.len() == 0  # of a judged record
 PROVENANCE = ("raw_id", "run_id", "extracted_at", "generation_id")
 
 

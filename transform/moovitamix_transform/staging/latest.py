@@ -4,6 +4,8 @@ from typing import Any
 
 import narwhals as nw
 
+from moovitamix_transform.staging.fields import IS_GOOD
+
 ORDER = ["generation_id", "updated_at", "extracted_at", "_airbyte_data"]
 
 
@@ -12,7 +14,7 @@ def latest(base: nw.LazyFrame[Any], source: nw.LazyFrame[Any], key: list[str]) -
 
     A record is judged before it competes: one that breaks a rule supersedes nothing.
     """
-    good = base.filter(nw.col("broken_rules").list.len() == 0)
+    good = base.filter(IS_GOOD)
     # Most keys have one record; only the others are sorted, and only they need their text to break a tie.
     contested_keys = good.group_by(key).agg(nw.len().alias("records")).filter(nw.col("records") > 1).select(key)
     alone = good.join(contested_keys, on=key, how="anti")

@@ -8,13 +8,14 @@ from moovitamix_transform.messages import ODD_RULES
 from moovitamix_transform.staging import base_listen_history as listens
 from moovitamix_transform.staging import base_tracks as tracks_base
 from moovitamix_transform.staging import base_users as users_base
-from moovitamix_transform.staging.fields import Field
+from moovitamix_transform.staging.fields import IS_GOOD, Field
 from moovitamix_transform.staging.json_fields import json_fields
 
 SHOWN_CHARACTERS = 80
 
 
 IS_ROW_LOCAL = True
+CONCERNS = ~IS_GOOD
 
 
 class Quarantine(contracts.Contract):

@@ -3,10 +3,11 @@
 import fcntl
 import json
 import os
-from collections.abc import Callable, Hashable, Iterator
+import shutil
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,10 +15,11 @@ from urllib.parse import unquote
 from urllib.request import url2pathname
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake._internal import DeltaFileSystemHandler, ObjectInputFile
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.table import FilePruningPredicateType, FilterType
+from deltalake.transaction import AddAction, RemoveAction
 from filelock import FileLock, Timeout
 
 from moovitamix_transform.errors import (
@@ -32,6 +34,7 @@ from moovitamix_transform.errors import (
 )
 
 LAYOUT = 1
+SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 _LOCK = ".lock"
 _PATIENCE_SECONDS = 0.5  # `is_being_written` holds the lock for a moment: that is no other writer
 _UNFIT = frozenset("%[]")
@@ -46,8 +49,26 @@ _POLARS_STORE_OPTIONS = {"max_retries": 4, "retry_timeout_ms": 15_000}
 # What is new in a source table is read from its change data feed.
 _SOURCE_CONFIGURATION = {**_CONFIGURATION, "delta.enableChangeDataFeed": "true"}
 
+# What a reader of the Parquet files alone would read wrong: rows that are there no more, columns under other names.
+_UNREAD_FEATURES = {"deletionVectors": "deletion vectors", "columnMapping": "column mapping"}
+
 Metadata = dict[str, Any]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a table.
+
+    Attributes:
+        path: in the table's folder, not percent-encoded.
+        size: in bytes.
+        statistics: as Delta's log has them: numRecords, minValues, maxValues, nullCount.
+    """
+
+    path: str
+    size: int
+    statistics: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +166,7 @@ class Warehouse:
                     "wait for it or end it. Nothing was changed."
                 ) from None
         with lock:
+            shutil.rmtree(folder / SCRATCH, ignore_errors=True)  # of a killed build: this is the only writer now
             self._create_or_open()
             yield self
 
@@ -342,6 +364,64 @@ class Warehouse:
             rows.sink_delta(opened, mode="overwrite", delta_write_options=options)
             return self._kept(table, opened)
 
+    def data_files(self, table: str, version: int) -> list[DataFile]:
+        """The Parquet files that are a version of a table, for who reads them without delta-rs.
+
+        Raises WarehouseError for a table whose files alone do not say what its rows are.
+        """
+        opened = self._table(table, version)
+        protocol, configuration = opened.protocol(), opened.metadata().configuration
+        features = set(protocol.reader_features or ())
+        if configuration.get("delta.columnMapping.mode", "none") != "none":
+            features.add("columnMapping")
+        if unread := [what for feature, what in _UNREAD_FEATURES.items() if feature in features]:
+            raise WarehouseError(
+                f"{self.uri(table)}: expected a table whose Parquet files are its rows, got one with "
+                f"{' and '.join(unread)}. Nothing was read of it; the engine polars can, or rewrite it without"
+            )
+        if partitioned := opened.metadata().partition_columns:
+            raise WarehouseError(
+                f"{self.uri(table)}: expected a table without partitions, as moovitamix writes it, got one by "
+                f"{', '.join(partitioned)}. Nothing was read of it"
+            )
+        files = self._actions(table, version).select("path", "size_bytes")
+        return [DataFile(unquote(path), size) for path, size in files.iter_rows()]
+
+    def commit_files(
+        self,
+        table: str,
+        schema: pl.Schema,
+        added: Sequence[DataFile],
+        *,
+        removed: Sequence[DataFile] | None = None,
+        known: int | None = None,
+    ) -> int:
+        """Files that lie in the table's folder already become its rows, in one commit. Returns the version.
+
+        Args:
+            removed: the files of version `known` that these replace; None when they replace every row.
+        """
+        if not self.exists(table):
+            self._make_parent(table)
+            self.append(table, pl.DataFrame(schema=schema))
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        adds = [
+            AddAction(each.path, each.size, {}, now, data_change=True, stats=json.dumps(each.statistics))
+            for each in added
+        ]
+        with self._committing(table, f"could not commit {len(added)} files") as opened:
+            if known is not None and opened.version() != known:  # what a killed build left on top
+                opened.restore(known)
+            gone = [RemoveAction(each.path, True, now, each.size) for each in removed or ()]
+            opened.create_write_transaction(
+                [*adds, *gone],
+                "overwrite" if removed is None else "append",
+                _delta_schema(schema),
+                commit_properties=_properties(None, is_next=True),
+            )
+            opened.update_incremental()
+            return self._kept(table, opened)
+
     def delete(self, table: str, keys: pl.DataFrame, metadata: Metadata, *, after: int | None = None) -> int:
         """The table without the rows with these keys, in one commit. Returns the new version.
 
@@ -479,6 +559,15 @@ class _Table(DeltaTable):
         encoded = self.table_uri.removeprefix("file://")
         folder = unquote(encoded)
         return [folder + uri.removeprefix(encoded) for uri in uris]
+
+
+def schema_json(schema: pl.Schema) -> str:
+    """Columns as Delta's log has them, which is Spark's own form too."""
+    return str(_delta_schema(schema).to_json())
+
+
+def _delta_schema(schema: pl.Schema) -> Schema:
+    return Schema.from_arrow(schema)
 
 
 def _configuration(table: str) -> dict[str, str | None]:

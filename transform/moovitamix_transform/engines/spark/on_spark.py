@@ -1,0 +1,154 @@
+"""Spark: reads and writes the tables' Parquet files on the executors, commits them from here."""
+
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import ClassVar
+from urllib.parse import unquote
+
+import narwhals as nw
+import polars as pl
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import col
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from moovitamix_transform import contracts, sources, tables
+from moovitamix_transform.engines.engine import Frame, Held, Work
+from moovitamix_transform.engines.spark import executors, files
+from moovitamix_transform.errors import ContractBroken
+from moovitamix_transform.graph import Model, models, package_fingerprint
+from moovitamix_transform.warehouse import SCRATCH, DataFile, Warehouse
+
+MOST_OFFENDERS = 10_000  # collected for a message
+
+
+@dataclass
+class OnSpark:
+    """See `engine.Engine`."""
+
+    warehouse: Warehouse
+    spark: SparkSession
+    name: ClassVar[str] = "spark"
+
+    def scan(self, path: str, version: int) -> Frame:
+        return _frame(files.read(self.spark, self.warehouse, path, version))
+
+    def scan_apart(self, path: str, version: int, other: int) -> Frame:
+        known = {each.path for each in self.warehouse.data_files(path, other)}
+        schema = files.spark_schema(self.warehouse.scan(path, version).collect_schema())
+        fresh = [each for each in self.warehouse.data_files(path, version) if each.path not in known]
+        return _frame(files.read_files(self.spark, self.warehouse, path, fresh, schema))
+
+    def table(self, name: str, versions: dict[str, int]) -> Frame:
+        if name == "generations":  # a row a read: few
+            return _frame(self._here(tables.scan(self.warehouse, name, versions).collect()))
+        if name in models():
+            return self.scan(models()[name].path, versions[name])
+        return tables.of_epoch(self.warehouse, name, versions, self.scan(sources.path(name), versions[name]))
+
+    def frame(self, model: Model, inputs: dict[str, Frame]) -> Frame:
+        if not model.is_native:
+            made: Frame = model.function(**{name: inputs[name] for name in model.reads})
+            return made
+        parts = [self._native(model, source, inputs) for source in model.reads if source not in models()]
+        return _frame(reduce(DataFrame.unionAll, parts))
+
+    def _native(self, model: Model, source: str, inputs: dict[str, Frame]) -> DataFrame:
+        """The rows that a row-local model makes of one source table's records, by its own function on the executors."""
+        rows = inputs[source]
+        if model.concerns is not None and f"base_{source}" in model.reads:
+            judged = inputs[f"base_{source}"].filter(model.concerns)
+            rows = rows.join(judged.select(nw.col("raw_id").alias("_airbyte_raw_id")), on="_airbyte_raw_id", how="semi")
+        work = partial(executors.made, model.name, source)
+        return self.in_batches(rows, work, contracts.schema(model.contract)).to_native()
+
+    def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
+        columns = files.spark_schema(schema)
+        done = partial(executors.done, work, package_fingerprint(), to_arrow_schema(columns, timezone="UTC"))
+        return _frame(rows.to_native().mapInArrow(done, columns))
+
+    def hold(self, rows: Frame) -> Held:
+        """In files, which outlive the executor that wrote them, and end the plan that made them: one that goes on from
+        table to table outgrows the driver's memory."""
+        native = rows.to_native()
+        written = files.write(self.spark, self.warehouse, SCRATCH, native)
+        kept = files.read_files(self.spark, self.warehouse, SCRATCH, written, native.schema)
+        return Held(_frame(kept), sum(each.statistics["numRecords"] for each in written))
+
+    def collect(self, rows: Frame) -> pl.DataFrame:
+        return _polars(rows.to_native().toArrow())
+
+    def appended(self, path: str, known: int, newest: int) -> Held | None:
+        batches = self.warehouse.added_since(path, known, newest)
+        if batches is None:
+            return None
+        return self.hold(_frame(self._here(batches)))
+
+    def overwrite(self, model: Model, rows: Frame) -> int:
+        schema, found = self._written(model, rows)
+        return self.warehouse.commit_files(model.path, schema, found)
+
+    def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
+        before = self.warehouse.data_files(model.path, known)
+        key = removed.rows.collect_schema().names()
+        touched, kept = [], added.rows
+        if not removed.is_empty:
+            rows = files.read(self.spark, self.warehouse, model.path, known)
+            with_names = rows.select(*key, col("_metadata.file_path").alias("_file"))
+            hit = with_names.join(removed.rows.to_native(), on=key, how="semi").select("_file").distinct().collect()
+            names = {unquote(row["_file"]).rpartition("/")[2] for row in hit}
+            touched = [each for each in before if each.path.rpartition("/")[2] in names]
+            theirs = files.read_files(self.spark, self.warehouse, model.path, touched, rows.schema)
+            stay = _frame(theirs).join(removed.rows, on=key, how="anti")
+            kept = nw.concat([stay, added.rows])
+        schema, found = self._written(model, kept)
+        return self.warehouse.commit_files(model.path, schema, found, removed=touched, known=known)
+
+    def _written(self, model: Model, rows: Frame) -> tuple[pl.Schema, list[DataFile]]:
+        schema = contracts.schema(model.contract)
+        native = rows.to_native().to(files.spark_schema(schema))
+        return schema, files.write(self.spark, self.warehouse, model.path, native)
+
+    def require(self, model: Model, rows: Frame) -> None:
+        native, key = rows.to_native(), list(model.contract.primary_key())
+        schema = contracts.schema(model.contract)
+        broken = self.in_batches(rows, partial(executors.offenders, model.name), schema).to_native()
+        twice = native.groupBy(*key).count().filter("count > 1").drop("count")
+        doubled = native.join(twice, on=key, how="semi").select(*native.columns)
+        for each in (broken, doubled):
+            found = _polars(each.limit(MOST_OFFENDERS).toArrow())
+            if not found.is_empty():
+                contracts.require(model.name, found.lazy(), model.contract)
+                raise ContractBroken(
+                    f"{model.name}: Spark found {found.height} rows that break it, Polars none of them"
+                )
+
+    def difference(self, before: Frame, after: Frame, key: list[str]) -> tuple[Held, Held]:
+        old, new = before.to_native(), after.to_native()
+        return self.hold(_frame(new.subtract(old))), self.hold(_frame(old.subtract(new)))
+
+    def has_same_rows(self, one: Frame, other: Frame) -> bool:
+        return bool(one.to_native().subtract(other.to_native()).isEmpty())
+
+    def _here(self, rows: pl.DataFrame) -> DataFrame:
+        schema = files.spark_schema(rows.schema)
+        return self.spark.createDataFrame(rows.to_arrow().cast(to_arrow_schema(schema, timezone="UTC")), schema)
+
+    def require_file_system(self) -> None:
+        """EngineFailed where the cluster cannot reach the warehouse's store."""
+        files.require_file_system(self.spark, self.warehouse)
+
+    def clear(self) -> None:
+        """Nothing that was held is needed any more."""
+        files.delete(self.spark, files.url(self.warehouse, SCRATCH))
+
+
+def _frame(rows: DataFrame) -> Frame:
+    frame: Frame = nw.from_native(rows)
+    return frame
+
+
+def _polars(rows: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table is one
+    return frame

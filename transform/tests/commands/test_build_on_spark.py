@@ -1,0 +1,103 @@
+"""`build --engine spark`: what is said when it cannot be, before anything is built."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., object]
+
+# As in an environment without the extra.
+WITHOUT_PYSPARK = """
+import sys
+sys.modules["pyspark"] = None
+from moovitamix_transform.cli.app import run_command
+sys.exit(run_command(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def landed(moovitamix: Command, source: Callable[[str], str]) -> None:
+    """A warehouse with one build."""
+    moovitamix("run", "--source", source("sync()"))
+
+
+@pytest.fixture
+def with_pyspark() -> None:
+    pytest.importorskip("pyspark", reason="make test-system installs it")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(["--master", "local[1]"], "expected --engine spark beside them", id="a_master_of_no_engine"),
+        pytest.param(["--conf", "spark.ui.port=1"], "expected --engine spark beside them", id="a_setting_of_no_engine"),
+        pytest.param(
+            ["--engine", "spark", "--conf", "memory"], "expected NAME=VALUE with a name such as", id="no_setting"
+        ),
+        pytest.param(["--engine", "dask"], "'dask' is not one of 'polars', 'spark'", id="an_engine_there_is_not"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(moovitamix: Command, landed: None, options: list[str], message: str):
+    done = moovitamix("build", *options)
+
+    assert done.code == 2
+    assert message in " ".join(done.err.split())
+
+
+def test_without_the_extra_it_says_how_to_install_it(landed: None):
+    build = [sys.executable, "-c", WITHOUT_PYSPARK, "build", "--engine", "spark"]
+
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "expected the package pyspark, found none" in done.stderr
+    assert "pip install 'moovitamix[spark]'" in done.stderr
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        pytest.param(None, "expected Java 17 or newer, found none JAVA_HOME=", id="none"),
+        pytest.param('openjdk version "11.0.2" 2019-01-15', 'got version "11', id="too_old"),
+        pytest.param('java version "1.8.0_402"', 'got version "1.8', id="of_the_old_counting"),
+    ],
+)
+def test_without_a_java_that_runs_spark_it_says_what_to_install(
+    moovitamix: Command,
+    landed: None,
+    with_pyspark: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str | None,
+    message: str,
+):
+    home = tmp_path / "java home"
+    if version is not None:
+        (home / "bin").mkdir(parents=True)
+        (home / "bin" / "java").write_text(f"#!/bin/sh\necho '{version}' >&2\n")
+        (home / "bin" / "java").chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(home))
+
+    done = moovitamix("build", "--engine", "spark")
+
+    assert done.code == 1
+    assert message in done.err
+    assert "openjdk-17-jre-headless" in done.err
+    assert "Nothing is built" in done.err
+
+
+@pytest.mark.system
+def test_a_master_that_does_not_answer_is_told_at_once(moovitamix: Command, landed: None, with_pyspark: None):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        master = f"spark://127.0.0.1:{unused.getsockname()[1]}"
+
+        done = moovitamix("build", "--engine", "spark", "--master", master)
+
+    assert done.code == 1
+    assert f"{master}: expected a Spark master, nobody answers there" in done.err

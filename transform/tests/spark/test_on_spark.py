@@ -1,0 +1,159 @@
+"""The Spark engine by itself, in a session on this machine."""
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import narwhals as nw
+import polars as pl
+import pytest
+from moovitamix_transform.build import build
+from moovitamix_transform.engines.on_polars import OnPolars
+from moovitamix_transform.engines.spark import session
+from moovitamix_transform.errors import ContractBroken, EngineFailed
+from moovitamix_transform.graph import models
+from moovitamix_transform.warehouse import Warehouse
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+MONDAY, TUESDAY = "2026-01-05T10:00:00", "2026-01-06T10:00:00.123456"
+
+
+@pytest.fixture
+def landed(pipeline, record, status):
+    """Nulls, texts beyond ASCII, two instants, a correction, a bad record."""
+    day = {"created_at": MONDAY, "updated_at": TUESDAY}
+    tracks = [{"id": 1, "name": "Émile", "duration": "3:45"}, {"id": 2, "genres": "jazz"}, {"id": 3, "duration": "x"}]
+    listens = [{"user_id": 7, "items": [1, 2, 1]}, {"user_id": 8, "items": []}, {"user_id": 7, "items": [2]}]
+    lines = [record("tracks", track | day) for track in tracks]
+    lines += [record("users", {"id": 7, "email": "Ada@Example.org"} | day)]
+    lines += [
+        record("listen_history", listen | day, emitted_at=1_767_607_200_000 + at) for at, listen in enumerate(listens)
+    ]
+    lines += [b"no record", *(status(stream, "COMPLETE") for stream in ("tracks", "users", "listen_history"))]
+    pipeline.land(lines)
+    return pipeline
+
+
+@pytest.fixture
+def engine(landed, spark):
+    from moovitamix_transform.engines.spark.on_spark import OnSpark
+
+    return OnSpark(landed.warehouse, spark)
+
+
+def test_the_log_says_of_sparks_files_what_it_says_of_polars(landed, engine):
+    warehouse: Warehouse = landed.warehouse
+    with warehouse.writing():
+        by_polars = build(warehouse, "polars", full_refresh=True).build.tables
+        versions = {name: engine.overwrite(model, engine.table(name, by_polars)) for name, model in models().items()}
+
+    for name, model in models().items():
+        assert warehouse.count(model.path, versions[name]) == warehouse.count(model.path, by_polars[name])
+        # Of lists delta-rs counts what is in them; nobody reads that.
+        lists = {column for column, dtype in warehouse.scan(model.path).collect_schema().items() if dtype.is_nested()}
+        nulls = {
+            column: count
+            for column, count in warehouse.null_counts(model.path, by_polars[name]).items()
+            if column.split(".")[0] not in lists
+        }
+        assert warehouse.null_counts(model.path, versions[name]) == nulls, name
+        instants = (
+            column for column, dtype in warehouse.scan(model.path).collect_schema().items() if dtype == pl.Datetime
+        )
+        for column in instants:
+            by_spark, expected = (warehouse.newest(model.path, column, each[name]) for each in (versions, by_polars))
+            assert in_milliseconds(by_spark) == expected, f"{name}.{column}: delta-rs cuts off what is finer"
+
+
+def test_a_build_of_spark_is_one_of_polars_and_leaves_nothing_behind(landed, engine):
+    with landed.warehouse.writing():
+        by_spark = build(landed.warehouse, "spark", engine=engine).build
+        by_polars = build(landed.warehouse, "polars", full_refresh=True).build
+    engine.clear()
+
+    assert (by_spark.engine, by_spark.build_id) == ("spark", 1)
+    assert by_polars == by_spark, "a full rebuild by the other engine finds every table as it is, and publishes nothing"
+    assert not Path(landed.warehouse.root, "_meta", "scratch").exists()
+
+
+def test_what_a_killed_build_held_is_gone_with_the_next_writer(landed, engine):
+    engine.hold(engine.table("users", {"users": landed.warehouse.version("source/users")}))
+    scratch = Path(landed.warehouse.root, "_meta", "scratch")
+    assert scratch.exists()
+
+    with landed.warehouse.writing():
+        pass
+
+    assert not scratch.exists()
+
+
+def test_a_table_with_two_rows_of_one_key_breaks_its_contract(landed, engine):
+    model = models()["fct_listens"]
+    twice = pl.DataFrame(
+        [{"user_id": 7, "track_id": 1, "listened_at": None, "position": 1}] * 2,
+        schema=engine_schema(model),
+    ).with_columns(listened_at=pl.lit("2026-01-05").str.to_datetime(time_unit="us", time_zone="UTC"))
+    version = landed.warehouse.overwrite(model.path, twice.lazy())
+
+    messages = []
+    for each in (OnPolars(landed.warehouse), engine):
+        with pytest.raises(ContractBroken) as broken:
+            each.require(model, each.scan(model.path, version))
+        messages.append(str(broken.value))
+
+    assert messages[0] == messages[1]
+    assert "fct_listens: 2 rows share values of (user_id, listened_at, position)" in messages[0]
+
+
+def test_a_row_that_breaks_a_rule_is_shown(landed, engine):
+    model = models()["track_popularity"]
+    bad = pl.DataFrame(
+        [{"track_id": 1, "listen_count": 0, "listener_count": 1, "rank": 1}], schema=engine_schema(model)
+    ).with_columns(last_listened_at=pl.lit("2026-01-05").str.to_datetime(time_unit="us", time_zone="UTC"))
+    version = landed.warehouse.overwrite(model.path, bad.lazy())
+
+    with pytest.raises(ContractBroken, match=r"track_popularity: 1 rows break 'listen_count\|min'"):
+        engine.require(model, engine.scan(model.path, version))
+
+
+def in_milliseconds(at: datetime | None) -> datetime | None:
+    return at and at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def engine_schema(model) -> pl.Schema:
+    from moovitamix_transform import contracts
+
+    return contracts.schema(model.contract)
+
+
+def test_executors_with_another_version_of_a_model_end_the_build(landed, engine, spark):
+    from moovitamix_transform.engines.spark import executors
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    tracks = engine.table("tracks", {"tracks": landed.warehouse.version("source/tracks")}).to_native()
+    schema = to_arrow_schema(tracks.schema, timezone="UTC")
+    work = partial(executors.made, "base_tracks", "tracks")
+    made = tracks.mapInArrow(partial(executors.done, work, "another", schema), tracks.schema)
+
+    with pytest.raises(EngineFailed, match="expected the driver's moovitamix on the executors"), session.explained("X"):
+        made.collect()
+
+
+def test_without_hadoops_s3a_it_says_which_package_to_add(spark):
+    from moovitamix_transform.engines.spark.on_spark import OnSpark
+
+    with pytest.raises(EngineFailed, match=r"add the package org\.apache\.hadoop:hadoop-aws:[0-9.]+,"):
+        OnSpark(Warehouse("s3://bucket/warehouse"), spark).require_file_system()
+
+
+def test_a_folder_with_marks_that_hadoop_would_read_as_a_pattern(new_pipeline, record, spark, tmp_path: Path):
+    from moovitamix_transform.engines.spark.on_spark import OnSpark
+
+    odd = Warehouse(str(tmp_path / "a {b,c} d?*" / "e & ü"))
+    with odd.writing():
+        odd.overwrite("marts/t", pl.LazyFrame({"a": [1, 2]}))
+
+    found = OnSpark(odd, spark).scan("marts/t", 0)
+
+    assert found.select(nw.col("a").sum()).collect("polars").item() == 3

@@ -1,0 +1,105 @@
+"""What a table's Parquet files say of its rows, for who reads and writes them without delta-rs."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from moovitamix_transform.errors import WarehouseError
+from moovitamix_transform.warehouse import DataFile, Warehouse
+
+TABLE = "marts/fct_listens"
+ROWS = pl.DataFrame({"user_id": [1, 2, 3]})
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    house = Warehouse(str(tmp_path / "warehouse"))
+    with house.writing():
+        house.overwrite(TABLE, ROWS.lazy())
+    return house
+
+
+def commit(warehouse: Warehouse, *actions: dict[str, object]) -> int:
+    """A commit as another program writes it. Returns its version."""
+    version = warehouse.version(TABLE) + 1
+    log = Path(warehouse.uri(TABLE), "_delta_log", f"{version:020}.json")
+    log.write_text("".join(json.dumps(action) + "\n" for action in actions))
+    return version
+
+
+def written(warehouse: Warehouse, name: str, *user_ids: int) -> DataFile:
+    """A Parquet file that lies in the table's folder, and is none of its files yet."""
+    file = Path(warehouse.uri(TABLE), name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame({"user_id": user_ids}).write_parquet(file)
+    statistics = {"numRecords": len(user_ids), "minValues": {"user_id": min(user_ids)}, "nullCount": {"user_id": 0}}
+    return DataFile(name, file.stat().st_size, statistics)
+
+
+def user_ids(warehouse: Warehouse, version: int) -> list[int]:
+    return sorted(warehouse.scan(TABLE, version).collect()["user_id"])
+
+
+def test_a_table_with_deletion_vectors_is_refused_by_its_name(warehouse: Warehouse):
+    features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+    version = commit(warehouse, {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}})
+
+    with pytest.raises(WarehouseError, match=r"marts/fct_listens: expected .* got one with deletion vectors"):
+        warehouse.data_files(TABLE, version)
+
+
+def test_a_table_with_column_mapping_is_refused_by_its_name(warehouse: Warehouse):
+    (metadata,) = (
+        json.loads(line)["metaData"]
+        for line in Path(warehouse.uri(TABLE), "_delta_log", f"{0:020}.json").read_text().splitlines()
+        if "metaData" in line
+    )
+    schema = json.loads(metadata["schemaString"])
+    schema["fields"][0]["metadata"] = {"delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "col-1"}
+    metadata |= {"schemaString": json.dumps(schema), "configuration": {"delta.columnMapping.mode": "name"}}
+    protocol = {"minReaderVersion": 2, "minWriterVersion": 5}
+    version = commit(warehouse, {"protocol": protocol}, {"metaData": metadata})
+
+    with pytest.raises(WarehouseError, match=r"marts/fct_listens: expected .* got one with column mapping"):
+        warehouse.data_files(TABLE, version)
+
+
+def test_committed_files_are_the_rows_and_earlier_versions_stay(warehouse: Warehouse):
+    before = warehouse.version(TABLE)
+
+    version = warehouse.commit_files(TABLE, ROWS.schema, [written(warehouse, "new/1.parquet", 8, 9)])
+
+    assert user_ids(warehouse, version) == [8, 9]
+    assert warehouse.count(TABLE, version) == 2
+    assert user_ids(warehouse, before) == [1, 2, 3]
+
+
+def test_files_replace_the_named_ones_alone(warehouse: Warehouse):
+    known = warehouse.commit_files(
+        TABLE, ROWS.schema, [written(warehouse, "1.parquet", 1, 2), written(warehouse, "2.parquet", 3)]
+    )
+    touched = [each for each in warehouse.data_files(TABLE, known) if each.path == "2.parquet"]
+
+    version = warehouse.commit_files(
+        TABLE, ROWS.schema, [written(warehouse, "3.parquet", 4)], removed=touched, known=known
+    )
+
+    assert user_ids(warehouse, version) == [1, 2, 4]
+
+
+def test_what_a_killed_build_left_on_top_is_taken_back_first(warehouse: Warehouse):
+    known = warehouse.version(TABLE)
+    warehouse.append(TABLE, pl.DataFrame({"user_id": [99]}))
+
+    version = warehouse.commit_files(TABLE, ROWS.schema, [written(warehouse, "1.parquet", 4)], removed=[], known=known)
+
+    assert user_ids(warehouse, version) == [1, 2, 3, 4]
+
+
+def test_a_new_table_has_the_columns_it_is_given(warehouse: Warehouse):
+    schema = pl.Schema({"user_id": pl.Int64(), "plays": pl.List(pl.Struct({"track_id": pl.Int64()}))})
+
+    version = warehouse.commit_files("marts/new", schema, [])
+
+    assert warehouse.scan("marts/new", version).collect_schema() == schema
