@@ -1,5 +1,6 @@
 """What every contract shares: column types, and how a result is brought to them and held against them."""
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import dataframely as dy
@@ -110,12 +111,24 @@ def require(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
     raise ContractBroken(f"{table}: {what}")
 
 
-def keeps(contract: type[Contract]) -> pl.Expr:
-    """Whether a row keeps every rule of the contract's columns; that keys are unique is no question of one row."""
-    rules = [
-        rule for name, column in contract.columns().items() for rule in column.validation_rules(pl.col(name)).values()
-    ]
-    return pl.all_horizontal(pl.lit(True), *rules)
+def keeps(contract: type[Contract], columns: Collection[str] | None = None) -> pl.Expr:
+    """Whether a row keeps every rule of the contract's columns; that keys are unique is no question of one row.
+
+    Args:
+        columns: those that are there; all of them where it is not said.
+    """
+    return pl.all_horizontal(
+        pl.lit(True), *(rule for name in columns or contract.columns() for rule in _rules(contract, name).values())
+    )
+
+
+def judged_by_ends(contract: type[Contract]) -> list[str]:
+    """The columns whose rules every value keeps where the least and the greatest do and, if there is one, null."""
+    return [name for name in contract.columns() if _rules(contract, name).keys() <= {"nullability", "min", "max"}]
+
+
+def _rules(contract: type[Contract], name: str) -> dict[str, pl.Expr]:
+    return contract.columns()[name].validation_rules(pl.col(name))
 
 
 def _is_kept(rows: pl.LazyFrame, contract: type[Contract]) -> bool:

@@ -9,7 +9,9 @@ import narwhals as nw
 import polars as pl
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import col
+from pyspark.sql.functions import col, count, count_if, lit
+from pyspark.sql.functions import max as greatest
+from pyspark.sql.functions import min as least
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from moovitamix_transform import contracts, sources, tables
@@ -111,17 +113,42 @@ class OnSpark:
 
     def require(self, model: Model, rows: Frame) -> None:
         native, key = rows.to_native(), list(model.contract.primary_key())
-        schema = contracts.schema(model.contract)
-        broken = self.in_batches(rows, partial(executors.offenders, model.name), schema).to_native()
+        if not self._keeps_rules(model, native):
+            self._refuse(
+                model,
+                self.in_batches(
+                    rows, partial(executors.offenders, model.name), contracts.schema(model.contract)
+                ).to_native(),
+            )
         twice = native.groupBy(*key).count().filter("count > 1").drop("count")
-        doubled = native.join(twice, on=key, how="semi").select(*native.columns)
-        for each in (broken, doubled):
-            found = _polars(each.limit(MOST_OFFENDERS).toArrow())
-            if not found.is_empty():
-                contracts.require(model.name, found.lazy(), model.contract)
-                raise ContractBroken(
-                    f"{model.name}: Spark found {found.height} rows that break it, Polars none of them"
-                )
+        self._refuse(model, native.join(twice, on=key, how="semi").select(*native.columns))
+
+    def _keeps_rules(self, model: Model, rows: DataFrame) -> bool:
+        """Of most columns Spark itself finds the ends; only the others' values go through Python."""
+        schema, by_ends = contracts.schema(model.contract), contracts.judged_by_ends(model.contract)
+        others = [name for name in schema if name not in by_ends]
+        if others:
+            work = partial(executors.offenders, model.name)
+            columns = pl.Schema({name: schema[name] for name in others})
+            if not self.in_batches(_frame(rows.select(*others)), work, columns).to_native().isEmpty():
+                return False
+        ends = {name: (least(name), greatest(name), count_if(col(name).isNull())) for name in by_ends}
+        found = rows.agg(count(lit(1)), *(each for three in ends.values() for each in three)).collect()[0]
+        if not found[0]:
+            return True
+        values = {
+            name: [found[at], found[at + 1], None if found[at + 2] else found[at]]
+            for at, name in zip(range(1, len(found), 3), by_ends, strict=True)
+        }
+        judged = pl.DataFrame(values, schema={name: schema[name] for name in by_ends})
+        return bool(judged.select(contracts.keeps(model.contract, by_ends).all()).item())
+
+    def _refuse(self, model: Model, offenders: DataFrame) -> None:
+        """ContractBroken where there are some, as Polars says it."""
+        found = _polars(offenders.limit(MOST_OFFENDERS).toArrow())
+        if not found.is_empty():
+            contracts.require(model.name, found.lazy(), model.contract)
+            raise ContractBroken(f"{model.name}: Spark found {found.height} rows that break it, Polars none of them")
 
     def difference(self, before: Frame, after: Frame, key: list[str]) -> tuple[Held, Held]:
         old, new = before.to_native(), after.to_native()
