@@ -83,6 +83,9 @@ class RunProgress:
             if "build" not in self._tasks:
                 self._tasks["build"] = self._live.add_task("build", total=None)
             self._live.update(self._tasks["build"], description=f"build {name}"[:40])  # type: ignore[arg-type]
+        elif time.monotonic() - max(self._started, self._last_line) >= IDLE_LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"build {name}, after {self._last_line - self._started:.0f} s", highlight=False)
 
     def log(self, level: str, message: str) -> None:
         rank = LEVELS.index(level) if level in LEVELS else LEVELS.index("INFO")

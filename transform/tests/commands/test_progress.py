@@ -118,6 +118,18 @@ def test_a_silent_source_is_told_of_every_ten_seconds(clock: Clock, screen: Cons
     ]
 
 
+def test_on_a_pipe_a_long_build_tells_every_ten_seconds_which_table_is_made(clock: Clock, screen: Console):
+    progress = RunProgress(screen, "WARN")
+    lines = []
+
+    for seconds, table in ((1, "base_tracks"), (10, "stg_tracks"), (5, "stg_users"), (6, "fct_listens")):
+        clock.now += seconds
+        progress.step(table)
+        lines += told(screen)
+
+    assert lines == ["build stg_tracks, after 11 s", "build fct_listens, after 22 s"]
+
+
 def test_a_source_that_falls_silent_is_not_starting(clock: Clock, screen: Console):
     progress = RunProgress(screen, "WARN")
     progress.received(Counter(tracks=10))
