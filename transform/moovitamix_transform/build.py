@@ -216,8 +216,7 @@ class _Work:
 
 def _write(engine: Engine, model: Model, versions: dict[str, int], known: int | None) -> int:
     """Writes the table, holds what was written against its contract, and returns the version that has its rows."""
-    inputs = {name: engine.table(name, versions) for name in model.reads}
-    version = engine.overwrite(model, engine.frame(model, inputs))
+    version = engine.overwrite(model, engine.whole(model, versions))
     written = engine.scan(model.path, version)
     engine.require(model, written)
     count = engine.warehouse.count

@@ -51,6 +51,8 @@ class Model:
             a row may depend on all of them.
         lookups: inputs that only lend columns to rows of the others; their own news touches nothing. By name, the
             input's column and the column of the others that is looked up in it.
+        gathers: it gathers the rows of each value of `local_by` in memory, so that a large table is made a part of the
+            values at a time.
         concerns: of the judged records it reads, those it makes rows of; None when that is all of them.
     """
 
@@ -63,6 +65,7 @@ class Model:
     is_row_local: bool = False
     local_by: tuple[str, ...] = ()
     lookups: dict[str, tuple[str, str]] = field(default_factory=dict)
+    gathers: bool = False
     concerns: nw.Expr | None = None
 
     @property
@@ -125,6 +128,7 @@ def _model(layer: str, name: str) -> Model:
         is_row_local=getattr(module, "IS_ROW_LOCAL", False),
         local_by=getattr(module, "LOCAL_BY", ()),
         lookups=getattr(module, "LOOKUPS", {}),
+        gathers=getattr(module, "GATHERS", False),
         concerns=getattr(module, "CONCERNS", None),
     )
 

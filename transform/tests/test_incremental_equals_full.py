@@ -199,11 +199,11 @@ def _line(stream: str, data: dict[str, object], emitted_at: int) -> bytes:
 
 @pytest.fixture(autouse=True, scope="module")
 def _always_incremental():
-    """Small tables too take the incremental way, which is for large ones, and both ways of taking rows out."""
-    before = incremental.LARGEST_PART, on_polars.MERGED_PART
-    incremental.LARGEST_PART, on_polars.MERGED_PART = 1e9, 0.3
+    """Small tables too take the ways that are for large ones: incremental, both of taking rows out, and in parts."""
+    before = incremental.LARGEST_PART, on_polars.MERGED_PART, on_polars.PART_ROWS
+    incremental.LARGEST_PART, on_polars.MERGED_PART, on_polars.PART_ROWS = 1e9, 0.3, 3
     yield
-    incremental.LARGEST_PART, on_polars.MERGED_PART = before
+    incremental.LARGEST_PART, on_polars.MERGED_PART, on_polars.PART_ROWS = before
 
 
 @pytest.mark.timeout(600)

@@ -53,6 +53,10 @@ class Engine(Protocol):
         """The table as the model makes it of these inputs."""
         ...
 
+    def whole(self, model: Model, versions: dict[str, int]) -> Frame:
+        """The table as the model makes it of all rows of the tables it reads, at these versions."""
+        ...
+
     def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
         """What some work in native Polars makes of the rows, batch by batch, wherever they are."""
         ...

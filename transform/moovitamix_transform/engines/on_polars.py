@@ -8,13 +8,15 @@ import polars as pl
 
 from moovitamix_transform import tables
 from moovitamix_transform.engines.engine import Frame, Held, Work
-from moovitamix_transform.graph import Model
+from moovitamix_transform.graph import Model, models
 from moovitamix_transform.warehouse import Warehouse
 
 # Above this part of the table's rows the removed ones lie in nearly every file: one pass of Polars over the table costs
 # half of a MERGE (1.4 CPU seconds against 2.5 for 5.7 M rows).
 MERGED_PART = 0.001
 BATCH_ROWS = 50_000
+# Of the largest table that a model reads, so many rows at a time are gathered in memory.
+PART_ROWS = 10_000_000
 
 _HASH = "_row_hash"
 
@@ -37,6 +39,21 @@ class OnPolars:
 
     def frame(self, model: Model, inputs: dict[str, Frame]) -> Frame:
         return nw.from_native(model.frame({name: inputs[name].to_native() for name in model.reads}))
+
+    def whole(self, model: Model, versions: dict[str, int]) -> Frame:
+        """Where the model gathers groups in memory, one part of them after the other: a third of the memory for 20 M
+        rows, and no more CPU seconds."""
+        inputs = {name: self.table(name, versions) for name in model.reads}
+        paths = {name: models()[name].path for name in model.reads if name in models()}
+        largest = max((self.warehouse.count(path, versions[name]) for name, path in paths.items()), default=0)
+        parts = -(-largest // PART_ROWS) if model.gathers else 1
+        if parts <= 1:
+            return self.frame(model, inputs)
+        by = model.local_by[0]
+        return nw.concat(
+            self.frame(model, {name: _part(rows, by, at, parts) for name, rows in inputs.items()})
+            for at in range(parts)
+        )
 
     def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
         batches = rows.to_native().collect_batches(chunk_size=BATCH_ROWS)
@@ -87,6 +104,14 @@ class OnPolars:
         digest = pl.struct(pl.all()).hash(seed=0).sum()
         left, right = pl.collect_all([each.select(digest) for each in rows], engine="streaming")
         return left.equals(right)
+
+
+def _part(rows: Frame, by: str, at: int, parts: int) -> Frame:
+    """The rows whose value of a column is of one part; all rows of a table that lacks the column."""
+    native: pl.LazyFrame = rows.to_native()
+    if by not in native.collect_schema():
+        return rows
+    return nw.from_native(native.filter(pl.col(by).hash(seed=1) % parts == at))
 
 
 def _held(rows: pl.DataFrame) -> Held:

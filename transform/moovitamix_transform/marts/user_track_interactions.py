@@ -9,6 +9,7 @@ from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
 
 LOCAL_BY = ("user_id", "track_id")
+GATHERS = True
 
 
 class UserTrackInteractions(contracts.Contract):

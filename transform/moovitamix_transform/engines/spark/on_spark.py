@@ -55,6 +55,9 @@ class OnSpark:
         parts = [self._native(model, source, inputs) for source in model.reads if source not in models()]
         return _frame(reduce(DataFrame.unionAll, parts))
 
+    def whole(self, model: Model, versions: dict[str, int]) -> Frame:
+        return self.frame(model, {name: self.table(name, versions) for name in model.reads})
+
     def _native(self, model: Model, source: str, inputs: dict[str, Frame]) -> DataFrame:
         """The rows that a row-local model makes of one source table's records, by its own function on the executors."""
         rows = inputs[source]
