@@ -54,11 +54,16 @@ def sync_and_build(
     """
     watch = Watch(warehouse, settings or default_settings())
     is_judged = not (allow_empty or accept_reset)
+
+    def tell(notice: str) -> None:
+        progress.log("WARN", f"alarms: {notice}")
+
     with (
         warehouse.writing(),
-        watch.told(lambda notice: progress.log("WARN", f"alarms: {notice}")),
+        watch.told(tell),
         recorded(warehouse, "run", watch.judge) as run,
     ):
+        watch.begin(run, tell)
         if source.shown_config is not None:
             run.is_of_config(source.shown_config)
         sources.make_missing(warehouse)
