@@ -33,7 +33,9 @@ from moovitamix_transform.errors import (
     first_line,
 )
 
-LAYOUT = 1
+# 1: version 0.1.0. 2: _meta/runs has what a run records of itself, columns over which 0.1.0 ends in a TypeError.
+# From 1 to 2 is no more than to say so: each reader takes a row without them, and the first one with them widens the table.
+LAYOUT = 2
 SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 _LOCK = ".lock"
 _PATIENCE_SECONDS = 0.5  # `is_being_written` holds the lock for a moment: that is no other writer
@@ -125,18 +127,14 @@ class Warehouse:
 
     def open(self) -> "Warehouse":
         """This warehouse, for reading; NoWarehouse, NotAWarehouse or NewerLayout when there is none to read."""
-        if not self.exists("_meta/layout"):
+        layout = self._layout()
+        if not layout:
             if self._is_empty():
                 raise NoWarehouse(
                     f"{self.root}: expected a warehouse, found nothing; `moovitamix run` or `land` makes one"
                 )
             raise NotAWarehouse(f"{self.root}: expected a warehouse (with _meta/layout), found something else")
-        layout = self.scan("_meta/layout").select(pl.col("version").max()).collect().item()
-        if layout > LAYOUT:
-            raise NewerLayout(
-                f"{self.root}: expected layout {LAYOUT} at most, got {layout}; "
-                "this warehouse was written by a newer moovitamix: install that one. Nothing was changed."
-            )
+        self._require_known(layout)
         return self
 
     @contextmanager
@@ -187,9 +185,23 @@ class Warehouse:
         return False
 
     def _create_or_open(self) -> None:
-        if not self.exists("_meta/layout"):
+        layout = self._layout()
+        self._require_known(layout)
+        if layout < LAYOUT:
             self.append("_meta/layout", pl.DataFrame({"version": [LAYOUT]}, schema={"version": pl.Int64}))
-        self.open()
+
+    def _layout(self) -> int:
+        """The newest it ever had; 0 of what is no warehouse yet."""
+        if not self.exists("_meta/layout"):
+            return 0
+        return int(self.scan("_meta/layout").select(pl.col("version").max()).collect().item())
+
+    def _require_known(self, layout: int) -> None:
+        if layout > LAYOUT:
+            raise NewerLayout(
+                f"{self.root}: expected layout {LAYOUT} at most, got {layout}; "
+                "this warehouse was written by a newer moovitamix: install that one. Nothing was changed."
+            )
 
     def _is_empty(self) -> bool:
         """Nothing in it but what the first moments of a killed first run leave."""
