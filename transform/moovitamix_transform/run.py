@@ -114,9 +114,14 @@ def land(
     echo: Callable[[bytes], None],
     *,
     full_refresh: frozenset[str] = frozenset(),
+    ended: Callable[[Run], None] = lambda _: None,
 ) -> Run:
-    """Airbyte messages from a file descriptor → source tables. Recorded in _meta/runs however it ends."""
-    with warehouse.writing(), recorded(warehouse, "land") as run:
+    """Airbyte messages from a file descriptor → source tables. Recorded in _meta/runs however it ends.
+
+    Args:
+        ended: is given the run when it has ended, also when it failed: with what was landed till then.
+    """
+    with warehouse.writing(), recorded(warehouse, "land", ended) as run:
         sources.make_missing(warehouse)
         landing = Landing(warehouse, run.run_id, progress, echo, full_refresh)
         landing.read(read_blocks(fd, IDLE_SECONDS))
@@ -132,6 +137,7 @@ def land_files(
     *,
     stream: str | None = None,
     accept_reset: bool = False,
+    ended: Callable[[Run], None] = lambda _: None,
 ) -> tuple[Run, FileLanding]:
     """What Airbyte's file destinations wrote → source tables. Recorded in _meta/runs however it ends.
 
@@ -139,9 +145,10 @@ def land_files(
         names: the files: paths, URLs, or globs of them.
         stream: the stream they belong to, where their folders do not say so.
         accept_reset: if the client's API did begin anew, the tables begin anew with the generations after that.
+        ended: as for `land`.
     """
     files = named.find(names, stream)
-    with warehouse.writing(), recorded(warehouse, "land") as run:
+    with warehouse.writing(), recorded(warehouse, "land", ended) as run:
         sources.make_missing(warehouse)
         landing = FileLanding(warehouse, run.run_id, progress.received)
         landing.land(files)

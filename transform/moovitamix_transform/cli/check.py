@@ -36,9 +36,10 @@ def check(
     """Judge the newest build again: contracts, ledger, warnings, alarms. Exit 1 when one fails."""
     from moovitamix_transform.alarms.settings import NOTIFY, load  # pydantic: the other commands start sooner without
 
-    house, limits = reading(warehouse), load(settings)
+    limits = load(settings)
     if notify and not limits.channels():
         raise UsageError(f"check --notify: expected channels in [notify] urls of the settings or in {NOTIFY}, got none")
+    house = reading(warehouse)
     found = run_checks(house, limits)
     results = [vars(result) for result in found]
     if as_json:

@@ -41,6 +41,7 @@ _LOCK = ".lock"
 _PATIENCE_SECONDS = 0.5  # `is_being_written` holds the lock for a moment: that is no other writer
 _UNFIT = frozenset("%[]")
 _ENDPOINT = "AWS_ENDPOINT_URL"
+_SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "adl", "abfs", "abfss")  # of stores that both libraries know
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
@@ -92,6 +93,11 @@ class Warehouse:
             raise UsageError(
                 f"--warehouse {self.root}: expected a path without any of {' '.join(sorted(_UNFIT))}, which delta-rs "
                 f"cannot write to, got {' '.join(sorted(odd))} in {whole}"
+            )
+        scheme = self.root.partition("://")[0]
+        if not self.is_local and scheme not in _SCHEMES:
+            raise UsageError(
+                f"--warehouse: expected a folder or a URL of {', '.join(_SCHEMES)}, got one of {scheme!r}"
             )
         endpoint = os.environ.get(_ENDPOINT)
         if not self.is_local and endpoint and "://" not in endpoint:  # Polars and delta-rs end in a panic over it
