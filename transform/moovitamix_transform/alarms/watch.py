@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KILLED = "it was killed: it has no end"
 _ENDED = ("succeeded", "failed")
+_LATELY = 100  # runs among which one must have ended by itself
 _UNREADABLE = (WarehouseError, pl.exceptions.PolarsError, OSError)
 
 
@@ -53,7 +54,7 @@ class Watch:
     def judge(self, run: Run) -> None:
         """The run's alarms, and what becomes of the incidents."""
         with self._told():
-            earlier = [each for each in runs.every(self.warehouse) if each.run_id != run.run_id]
+            earlier = _good(self.warehouse, self.settings, without=run.run_id)
             verdicts = [*_of_end(run, self.dead, self.settings)]
             if run.status == "succeeded":
                 verdicts += measures.judge(run, earlier, self.settings)
@@ -138,16 +139,15 @@ def of_tables(warehouse: Warehouse, settings: "Settings") -> list[Verdict]:
 
 def now(warehouse: Warehouse, settings: "Settings") -> list[Verdict]:
     """Every verdict as of now, by these settings: of the newest sync that ended, of the newest build's tables."""
-    history = run_history.every(warehouse)
-    ended = [run for run in history if run.kind == "run" and (run.status in _ENDED or _is_killed(run))]
-    if not ended:
+    history = run_history.every(warehouse, kind="run", limit=_LATELY)
+    newest = next((run for run in history if run.status in _ENDED or _is_killed(run)), None)
+    if newest is None:
         return of_tables(warehouse, settings)
-    newest = ended[0]
     dead = [alarm.subject for alarm in newest.alarms if alarm.kind == "zero_rows"]
     verdicts = list(_of_end(newest, dead, settings))
-    good = next((position for position, run in enumerate(ended) if run.status == "succeeded"), None)
-    if good is not None:
-        verdicts += measures.judge(ended[good], ended[good + 1 :], settings)
+    good = _good(warehouse, settings)
+    if good:
+        verdicts += measures.judge(good[0], good[1:], settings)
     return verdicts + of_tables(warehouse, settings)
 
 
@@ -186,10 +186,16 @@ def _is_killed(run: Run) -> bool:
 def _killed_before(warehouse: Warehouse, run: Run) -> Run | None:
     """The sync before this one, if it was killed. An object store tells of none that runs still, beside this one: that
     is the history's `interrupted`, too."""
-    earlier = (each for each in run_history.every(warehouse) if each.kind == "run" and each.run_id != run.run_id)
-    before = next(earlier, None)
+    newest = run_history.every(warehouse, kind="run", limit=2)
+    before = next((each for each in newest if each.run_id != run.run_id), None)
     return before if before and _is_killed(before) else None
 
 
 def _newest(warehouse: Warehouse) -> str | None:
-    return next((run.run_id for run in runs.every(warehouse)), None)
+    return next((run.run_id for run in runs.every(warehouse, limit=1)), None)
+
+
+def _good(warehouse: Warehouse, settings: "Settings", without: str = "") -> list[Run]:
+    """The newest good syncs, as many as one of them is judged by, and itself."""
+    found = runs.every(warehouse, kind="run", status="succeeded", limit=measures.looked_at(settings) + 1)
+    return [run for run in found if run.run_id != without]

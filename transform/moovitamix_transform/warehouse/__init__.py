@@ -248,6 +248,10 @@ class Warehouse:
         actions = self._actions(table, version)
         return int(actions["num_records"].sum()) if actions.height else 0
 
+    def file_count(self, table: str) -> int:
+        """Parquet files of the newest version, from the Delta log alone."""
+        return self._actions(table).height
+
     def count_where(self, table: str, column: str, value: str) -> int:
         """Rows of the files in which every row has this value, from the Delta log alone."""
         if not self.exists(table):
@@ -464,10 +468,14 @@ class Warehouse:
             opened.restore(version)
             return opened.version()
 
-    def compact(self, table: str) -> None:
-        """Small files into large ones; the rows, and the metadata of the newest commit, stay."""
+    def compact(self, table: str, *, carries: bool = True) -> None:
+        """Small files into large ones; the rows, and the metadata of the newest commit, stay.
+
+        Args:
+            carries: False for a table whose commits have no metadata: its whole log would be looked through for some.
+        """
         with self._committing(table, "could not be compacted") as opened:
-            carried = _properties(self.metadata(table, opened.version()), is_next=True)
+            carried = _properties(self.metadata(table, opened.version()) if carries else None, is_next=True)
             opened.optimize.compact(commit_properties=carried)
 
     def vacuum(self, table: str, versions: set[int], *, is_dry: bool) -> int:
