@@ -1,6 +1,7 @@
 """A config of our connector, held against the spec in its manifest: what that refuses fails before anything starts."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 
@@ -17,10 +18,20 @@ def refusal(manifest: Path, config: Mapping[str, object], shown: Mapping[str, ob
     spec = yaml.safe_load(manifest.read_text())["spec"]["connection_specification"]
     found = best_match(Draft7Validator(spec).iter_errors(config))
     if found is None:
-        return None
+        return _no_date(config.get("start_date"))
     option = ".".join(map(str, found.absolute_path))
     if found.validator == "pattern":
         return f"{option}: expected {found.schema['pattern_descriptor']}, got {shown[option]!r}"
     if shown.get(option) != config.get(option):
         return f"{option}: expected {found.validator} {found.validator_value}, got another"
     return f"{option}: {found.message}" if option else str(found.message)
+
+
+def _no_date(start: object) -> str | None:
+    """The spec's pattern takes a 30th of February, which the connector refuses."""
+    if isinstance(start, str):
+        try:
+            datetime.fromisoformat(start)
+        except ValueError:
+            return f"start_date: expected a date of the calendar, got {start!r}"
+    return None

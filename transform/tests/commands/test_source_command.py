@@ -353,6 +353,7 @@ CONFIGS: dict[str, dict[str, object]] = {
     "large": {"api_url": "http://x", "page_size": 500},
     "type": {"api_url": "http://x", "page_size": "x"},
     "null": {"api_url": "http://x", "page_size": None},
+    "date": {"api_url": "http://x", "start_date": "2026-02-30"},
     "user": {"api_url": "http://ada:pa55@x"},
     "key": {"api_url": "http://x", "api_key": 4711},
 }
@@ -373,6 +374,7 @@ USAGE = {
     "config_too_large": (["--config", "large.json"], "large.json: page_size: 500 is greater than the maximum of 100"),
     "config_of_another_type": (["--config", "type.json"], "type.json: page_size: 'x' is not of type 'integer'"),
     "config_with_a_null": (["--config", "null.json"], "null.json: page_size: None is not of type 'integer'"),
+    "config_of_no_date": (["--config", "date.json"], "start_date: expected a date of the calendar, got '2026-02-30'"),
     "config_with_a_password": (
         ["--config", "user.json"],
         "user.json: api_url: expected https://host[:port][/path], got 'http://****@x'",
