@@ -73,7 +73,8 @@ def _alarms(warehouse: Warehouse, settings: "Settings") -> Iterator[CheckResult]
         mine = [verdict for verdict in verdicts if verdict.kind == kind]
         raised = [verdict for verdict in mine if verdict.level]
         for verdict in raised:
-            outcome: Outcome = "failed" if verdict.level == "error" else "warned"
+            # A run that failed says nothing of the build that stands, which is what is checked.
+            outcome: Outcome = "failed" if verdict.level == "error" and kind != "run" else "warned"
             yield CheckResult("alarm", f"{kind} {verdict.subject}", outcome, verdict.detail)
         if mine and not raised:
             yield CheckResult("alarm", kind, "passed", _told_of(mine))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from moovitamix_transform import supervise
+from moovitamix_transform import connector_spec, supervise
 from moovitamix_transform.errors import ReadFailed, UsageError
 from moovitamix_transform.masking import mask
 from moovitamix_transform.streams import STREAMS
@@ -69,13 +69,14 @@ def source_of(api_url: str | None, config: Path | None, command: str | None) -> 
         raise UsageError("run: expected one of --api-url URL, --config F, --source CMD, got none")
     if api_url is not None and not api_url.startswith(("http://", "https://")):
         raise UsageError(f"--api-url: expected a URL such as http://127.0.0.1:8000, got {api_url!r}")
-    content = _config(config) if config is not None else {"api_url": api_url}
+    content: dict[str, object] = _config(config) if config is not None else {"api_url": api_url}
     own = json.dumps(content) if config is None else None
     if command is None:
+        _require_spec(content, f"--config {config}" if config is not None else "--api-url")
         ours = (sys.executable, str(connector_folder() / "main.py"), "read")
         files = ("--config", "{config}", "--catalog", "{catalog}", "--state", "{state}")
-        size = content.get("page_size")
-        page_rows = size if isinstance(size, int) and size > 0 else PAGE_ROWS
+        size = content.get("page_size", PAGE_ROWS)
+        page_rows = size if isinstance(size, int) else PAGE_ROWS
         return Source(OURS, (*ours, *files), config, own, secrets_of(content), _shown(content), page_rows)
     words = _split(command)
     is_used = any("{config}" in word for word in words)
@@ -245,6 +246,15 @@ def _end(code: int) -> str:
     if number in set(signal.Signals):
         return f"signal {signal.Signals(number).name}"
     return f"exit code {code}"
+
+
+def _require_spec(content: dict[str, object], where: str) -> None:
+    """A config that our connector refuses fails before there is a warehouse of it."""
+    shown = without_secrets(content)
+    assert isinstance(shown, dict)  # noqa: S101 - as the content is
+    refused = connector_spec.refusal(connector_folder() / "manifest.yaml", content, shown)
+    if refused is not None:
+        raise UsageError(f"{where}: {refused}")
 
 
 def _split(command: str) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def notice(engine: Engine, before: Build | None, found: News, build_id: int) -> 
     """The changes in the runs that no build has read yet, as rows of _meta/fields, in the runs' order."""
     warehouse = engine.warehouse
     known = fields_seen.rows(warehouse, before.tables.get("fields") if before else None)
-    order = {run.run_id: place for place, run in enumerate(reversed(runs.every(warehouse)))}
+    order = {run_id: place for place, run_id in enumerate(reversed(runs.starts(warehouse)["run_id"].to_list()))}
     noticed: list[Row] = []
     for stream in STREAMS:
         if before and before.tables.get(stream) == found.versions[stream]:
@@ -99,7 +99,7 @@ def _unread(engine: Engine, stream: str, before: Build | None, found: News) -> F
     if before is None:
         return engine.scan(path, version)
     if stream in found.lost:
-        read = [run.run_id for run in runs.every(engine.warehouse) if run.started_at < before.built_at]
+        read = runs.starts(engine.warehouse).filter(pl.col("started_at") < before.built_at)["run_id"].to_list()
         return engine.scan(path, version).filter(~nw.col("_run_id").is_in(read))
     known = before.tables[stream]
     read_runs = engine.scan(path, known).select("_run_id").unique()

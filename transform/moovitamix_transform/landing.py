@@ -13,7 +13,7 @@ from moovitamix_transform import origins
 from moovitamix_transform.blocks import IDLE
 from moovitamix_transform.masking import mask
 from moovitamix_transform.messages import Entry, OddLine, Records, StateLine, read_block, state_stream_name
-from moovitamix_transform.protocol import LogMessage, StreamStatus, Trace, TraceMessage
+from moovitamix_transform.protocol import LogMessage, StreamStatus, Trace, TraceError, TraceMessage
 from moovitamix_transform.sources import GENERATIONS, LINES, path
 from moovitamix_transform.stream_read import StreamRead
 from moovitamix_transform.streams import STREAMS
@@ -22,6 +22,8 @@ from moovitamix_transform.warehouse import Metadata, Warehouse
 FLUSH_BYTES = 32 * 1024 * 1024
 FLUSH_SECONDS = 5.0
 IDLE_SECONDS = 0.5
+# What the CDK tells at the end, of no stream, with the exceptions of those it has told of before.
+_CDK_SUMMARY = "During the sync, the following streams did not sync successfully"
 ENTRY_BYTES = 200  # what a buffered record or line costs beyond its text: a million empty ones are not small
 
 
@@ -34,6 +36,9 @@ class Listener(Protocol):
     def estimate(self, stream: str, rows: int) -> None: ...
 
     def log(self, level: str, message: str) -> None: ...
+
+    def failed(self) -> None:
+        """The source says why it fails, as its LOG messages before may have said: no need to tell both."""
 
 
 @dataclass
@@ -65,6 +70,7 @@ class Landing:
     _buffered_bytes: int = 0
     _buffered_since: float | None = None
     _has_statuses: bool = False
+    _broken: dict[str, int] = field(default_factory=dict)  # by stream, the place of its error in `failures`
     _newest: dict[str, tuple[int, Metadata]] = field(default_factory=dict)  # each source table's version, what it says
 
     def __post_init__(self) -> None:
@@ -174,17 +180,27 @@ class Landing:
 
     def _take_trace(self, trace: Trace) -> None:
         if trace.error is not None:
-            self.failures.append(mask(trace.error.message))
-            self.failure_type = self.failure_type or trace.error.failure_type
+            self._take_error(trace.error)
         elif trace.estimate is not None and trace.estimate.row_estimate is not None:
             self.listener.estimate(trace.estimate.name, trace.estimate.row_estimate)
         elif trace.stream_status is not None:
             self._take_status(trace.stream_status, _instant(trace.emitted_at))
 
+    def _take_error(self, error: TraceError) -> None:
+        self.listener.failed()
+        self.failure_type = self.failure_type or error.failure_type
+        if self._broken and error.message.startswith(_CDK_SUMMARY):
+            return
+        if error.stream_descriptor is not None:
+            self._broken.setdefault(error.stream_descriptor.name, len(self.failures))
+        self.failures.append(mask(error.message))
+
     def _take_status(self, status: StreamStatus, at: datetime) -> None:
         self._has_statuses = True
         name = status.stream_descriptor.name
-        if status.status == "INCOMPLETE":
+        if status.status == "INCOMPLETE" and name in self._broken:
+            self.failures[self._broken[name]] += f" What came of {name} is landed."
+        elif status.status == "INCOMPLETE":
             self.failures.append(f"{name}: the source ended it INCOMPLETE; what came of it is landed")
         if name in STREAMS:
             self._stream(name).take_status(status, at)

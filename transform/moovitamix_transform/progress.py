@@ -22,7 +22,7 @@ class RunProgress:
 
     Args:
         log_level: the lowest level of the source's LOG messages that is shown, one of LEVELS. Their tracebacks
-            are shown from DEBUG on.
+            are shown from DEBUG on. Above INFO, errors wait: what the source's failure says again is not shown.
         page_rows: records a page of the source; None when that is not known: then no pages are told.
         secrets: texts to keep out of what the source says.
     """
@@ -34,6 +34,7 @@ class RunProgress:
         self._page_rows = page_rows
         self._secrets = secrets
         self._lowest = LEVELS.index(log_level.upper())
+        self._errors: list[str] = []
         self._totals: dict[str, int] = {}
         self._counts: Counter[str | None] = Counter()
         self._first: dict[str, float] = {}
@@ -60,6 +61,8 @@ class RunProgress:
             finally:
                 if "build" in self._tasks:
                     self._live.remove_task(self._tasks.pop("build"))  # type: ignore[arg-type]
+                for text in self._errors:
+                    self._print(text)
         if self._counts:
             self._line(is_last=True)
 
@@ -93,7 +96,16 @@ class RunProgress:
             if self._lowest >= LEVELS.index("INFO"):
                 message = message.partition("\nTraceback (most recent call last)")[0]
             text = hide(f"{level} {message}", self._secrets)
-            self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+            if rank >= LEVELS.index("ERROR") and self._lowest > LEVELS.index("INFO"):
+                self._errors.append(text)
+            else:
+                self._print(text)
+
+    def failed(self) -> None:
+        self._errors.clear()
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def idle(self) -> None:
         """Nothing came for a moment; told now and then, so that a wait has a reason."""

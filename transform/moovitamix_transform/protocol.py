@@ -50,6 +50,7 @@ class TraceError(msgspec.Struct):
     message: str
     internal_message: str | None = None
     failure_type: str | None = None
+    stream_descriptor: StreamDescriptor | None = None
 
 
 class StreamStatus(msgspec.Struct):

@@ -8,7 +8,7 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from moovitamix_transform import builds, removals, sources
+from moovitamix_transform import builds, removals, runs, sources
 from moovitamix_transform.builds import Build
 from moovitamix_transform.errors import NoSuchBuild, WarehouseError
 from moovitamix_transform.graph import SOURCES, models
@@ -99,12 +99,12 @@ def reclaim(
     Returns the bytes of the files that go. A dry one compacts nothing, so it finds a little less.
     """
     freed = 0
-    tables = {name: sources.path(name) for name in (*STREAMS, "_lines", "generations")}
+    tables = {name: sources.path(name) for name in (*STREAMS, "_lines", "generations")} | {"runs": runs.TABLE}
     for name, path in (tables | {name: model.path for name, model in models().items()}).items():
         if warehouse.exists(path):
             on_table(name)
             if name in tables and not is_dry:
-                warehouse.compact(path)
+                warehouse.compact(path, carries=path != runs.TABLE)
             versions = {build.tables[name] for build in kept if name in build.tables}
             freed += warehouse.vacuum(path, versions, is_dry=is_dry)
     return freed

@@ -16,7 +16,7 @@ def recorded(warehouse: Warehouse, kind: Kind, judge: Callable[[Run], None] = la
 
     Args:
         judge: is given the run when it has ended, before that is recorded, so that what it finds is recorded too. Not
-            a run that a person interrupted.
+            a run that a person interrupted, nor one of which nothing can be read or recorded any more.
 
     The caller holds the warehouse's lock, so a run that is still running there was killed: it is recorded as
     interrupted, without an `ended_at`, since nobody saw its end.

@@ -54,11 +54,16 @@ def sync_and_build(
     """
     watch = Watch(warehouse, settings or default_settings())
     is_judged = not (allow_empty or accept_reset)
+
+    def tell(notice: str) -> None:
+        progress.log("WARN", f"alarms: {notice}")
+
     with (
         warehouse.writing(),
-        watch.told(lambda notice: progress.log("WARN", f"alarms: {notice}")),
+        watch.told(tell),
         recorded(warehouse, "run", watch.judge) as run,
     ):
+        watch.begin(run, tell)
         if source.shown_config is not None:
             run.is_of_config(source.shown_config)
         sources.make_missing(warehouse)
@@ -109,9 +114,14 @@ def land(
     echo: Callable[[bytes], None],
     *,
     full_refresh: frozenset[str] = frozenset(),
+    ended: Callable[[Run], None] = lambda _: None,
 ) -> Run:
-    """Airbyte messages from a file descriptor → source tables. Recorded in _meta/runs however it ends."""
-    with warehouse.writing(), recorded(warehouse, "land") as run:
+    """Airbyte messages from a file descriptor → source tables. Recorded in _meta/runs however it ends.
+
+    Args:
+        ended: is given the run when it has ended, also when it failed: with what was landed till then.
+    """
+    with warehouse.writing(), recorded(warehouse, "land", ended) as run:
         sources.make_missing(warehouse)
         landing = Landing(warehouse, run.run_id, progress, echo, full_refresh)
         landing.read(read_blocks(fd, IDLE_SECONDS))
@@ -127,6 +137,7 @@ def land_files(
     *,
     stream: str | None = None,
     accept_reset: bool = False,
+    ended: Callable[[Run], None] = lambda _: None,
 ) -> tuple[Run, FileLanding]:
     """What Airbyte's file destinations wrote → source tables. Recorded in _meta/runs however it ends.
 
@@ -134,9 +145,10 @@ def land_files(
         names: the files: paths, URLs, or globs of them.
         stream: the stream they belong to, where their folders do not say so.
         accept_reset: if the client's API did begin anew, the tables begin anew with the generations after that.
+        ended: as for `land`.
     """
     files = named.find(names, stream)
-    with warehouse.writing(), recorded(warehouse, "land") as run:
+    with warehouse.writing(), recorded(warehouse, "land", ended) as run:
         sources.make_missing(warehouse)
         landing = FileLanding(warehouse, run.run_id, progress.received)
         landing.land(files)

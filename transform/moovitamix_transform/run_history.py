@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from moovitamix_transform import ledger, runs
 from moovitamix_transform.errors import NoSuchRun, WarehouseError
-from moovitamix_transform.runs import PARTS, UNUSUAL_PARTS, Run
+from moovitamix_transform.runs import PARTS, UNUSUAL_PARTS, Kind, Run
 from moovitamix_transform.warehouse import Warehouse
 
 _NAMED = 5
@@ -37,21 +37,26 @@ class Difference:
         return None if self.a is None or self.b is None else round(self.b - self.a, 3)
 
 
-def every(warehouse: Warehouse) -> list[Run]:
+def every(warehouse: Warehouse, *, kind: Kind | None = None, limit: int | None = None) -> list[Run]:
     """Each run once, newest first. One without an end is `running` only if it is; else it was killed: `interrupted`.
 
     On a local folder it runs as long as the warehouse's lock is held. An object store has no lock: there the newest
     run counts as running until another one starts.
+
+    Args:
+        kind: only such runs.
+        limit: only so many, the newest ones.
     """
-    found = runs.every(warehouse)
+    found = runs.every(warehouse, kind=kind, limit=limit)
     if not any(run.status == "running" for run in found):
         return found
     is_written = warehouse.is_being_written()
     seen = {run.run_id for run in found}
     # Read again: what ended before the lock was looked at is no longer unfinished; what began since then is running.
-    found = runs.every(warehouse)
-    for position, run in enumerate(found):
-        may_run = position == 0 and (is_written or run.run_id not in seen)
+    newest = runs.every(warehouse, limit=1)
+    found = runs.every(warehouse, kind=kind, limit=limit)
+    for run in found:
+        may_run = run.run_id == newest[0].run_id and (is_written or run.run_id not in seen)
         if run.status == "running" and not may_run:
             run.status = "interrupted"
             if run.kind != "build":

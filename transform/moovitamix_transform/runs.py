@@ -5,6 +5,7 @@ A table of an older moovitamix has fewer columns: what it did not record is None
 
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import polars as pl
 
 from moovitamix_transform import surroundings
+from moovitamix_transform.errors import WarehouseInUse
 from moovitamix_transform.warehouse import Warehouse
 
 TABLE = "_meta/runs"
@@ -21,6 +23,8 @@ Status = Literal["running", "succeeded", "failed", "interrupted"]
 SyncMode = Literal["full_refresh", "incremental"]
 Level = Literal["warn", "error"]
 
+MOST_FILES = 200
+_START = ("run_id", "kind", "started_at", "status")
 _INSTANT = pl.Datetime("us", "UTC")
 _STREAM = pl.Struct(
     {
@@ -187,28 +191,52 @@ def new_run_id() -> str:
 
 
 def record(warehouse: Warehouse, run: Run) -> None:
+    """Each row is a file of its own: now and then they are made one, or a few years of them take seconds to read."""
     row = asdict(run)
     row["versions"] = [{"package": package, "version": version} for package, version in run.versions.items()]
     warehouse.append(TABLE, pl.DataFrame([row], schema=SCHEMA), is_wider=True)
+    if run.status != "running" and warehouse.file_count(TABLE) >= MOST_FILES:
+        with suppress(WarehouseInUse):  # another writer's commit, on an object store: the next run does it
+            warehouse.compact(TABLE, carries=False)
 
 
 def unfinished(warehouse: Warehouse) -> list[Run]:
     """The runs whose second row is missing, oldest first."""
-    if not warehouse.exists(TABLE):
-        return []
-    rows = warehouse.scan(TABLE)
-    ended = rows.filter(pl.col("status") != "running")
-    left = rows.join(ended, on="run_id", how="anti").sort("started_at").collect()
-    return [_run(row) for row in left.iter_rows(named=True)]
+    killed = starts(warehouse).filter(pl.col("status") == "running")
+    return _read(warehouse, killed)[::-1] if killed.height else []
 
 
-def every(warehouse: Warehouse) -> list[Run]:
-    """Each run once, newest first, as its last row has it: one without a second row is `running`, killed or not."""
+def every(
+    warehouse: Warehouse, *, kind: Kind | None = None, status: Status | None = None, limit: int | None = None
+) -> list[Run]:
+    """Each run once, newest first, as its last row has it: one without a second row is `running`, killed or not.
+
+    Args:
+        kind, status: only such runs.
+        limit: only so many, the newest ones: the others are not read whole.
+    """
+    wanted = starts(warehouse)
+    for name, value in (("kind", kind), ("status", status)):
+        wanted = wanted if value is None else wanted.filter(pl.col(name) == value)
+    wanted = wanted if limit is None else wanted.head(limit)
+    return _read(warehouse, wanted) if wanted.height else []
+
+
+def starts(warehouse: Warehouse) -> pl.DataFrame:
+    """run_id, kind, started_at and status of each run, newest first: what costs little of a long history."""
     if not warehouse.exists(TABLE):
-        return []
-    rows = warehouse.scan(TABLE).sort(pl.col("status") == "running").unique("run_id", keep="first", maintain_order=True)
-    newest_first = rows.sort("started_at", "run_id", descending=True).collect()
-    return [_run(row) for row in newest_first.iter_rows(named=True)]
+        return pl.DataFrame(schema={name: SCHEMA[name] for name in _START})
+    return _last_rows(warehouse.scan(TABLE).select(_START)).collect()
+
+
+def _read(warehouse: Warehouse, wanted: pl.DataFrame) -> list[Run]:
+    rows = warehouse.scan(TABLE).join(wanted.lazy().select("run_id"), on="run_id", how="semi")
+    return [_run(row) for row in _last_rows(rows).collect().iter_rows(named=True)]
+
+
+def _last_rows(rows: pl.LazyFrame) -> pl.LazyFrame:
+    last = rows.sort(pl.col("status") == "running").unique("run_id", keep="first", maintain_order=True)
+    return last.sort("started_at", "run_id", descending=True)
 
 
 def _run(row: dict[str, Any]) -> Run:

@@ -91,6 +91,8 @@ class _Silent:
 
     def log(self, level: str, message: str) -> None: ...
 
+    def failed(self) -> None: ...
+
 
 @pytest.fixture(scope="session")
 def new_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Pipeline]:

@@ -156,7 +156,9 @@ def test_a_failed_read_lands_what_came_and_says_why_without_a_traceback(tmp_path
 
     assert (done.returncode, done.stdout) == (1, b"")
     assert landed(tmp_path, "users") == ['{"id": 1}', '{"id": 2}']
-    assert done.stderr.decode().partition("moovitamix: ")[2].splitlines() == [
+    told, _, why = done.stderr.decode().partition("moovitamix: ")
+    assert "users: 2 received, 2 landed, 0 quarantined lines\n" in told
+    assert why.splitlines() == [
         "expected STATE messages of type STREAM, got GLOBAL; it was not committed, what came with it is landed",
         "no rights for a***@example.org",
         "users: expected the 5 records its STATE claims, got 1 since the STATE before; "

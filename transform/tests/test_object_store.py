@@ -287,6 +287,33 @@ def test_run_on_a_store_is_a_process_like_any_other(house: str, moovitamix: Comm
     assert load_table(house, "dim_tracks").collect()["track_id"].sort().to_list() == [1, 2]
 
 
+def test_the_report_of_a_store_is_a_file_here_with_the_figures_of_a_folder(
+    built, folder, moovitamix: Command, tmp_path: Path
+):
+    done = [
+        moovitamix("report", "--out", f"{name}.html", "--warehouse", each.warehouse.root)
+        for name, each in (("store", built), ("folder", folder))
+    ]
+
+    assert [each.code for each in done] == [0, 0], done[0].err
+    assert done[0].err == "written: store.html\n"
+    pages = {name: (tmp_path / f"{name}.html").read_text() for name in ("store", "folder")}
+    assert built.warehouse.root in pages["store"]
+    shown = {name: re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", page) for name, page in pages.items()}
+    counts = [[cell for cell in cells if not re.fullmatch(r"[0-9]|[0-9-]{10} .*", cell)] for cells in shown.values()]
+    assert "id_unreadable" in shown["store"]
+    assert len(counts[0]) > 100
+    assert counts[0] == counts[1], "but for the instants, and the versions, of which a store has one more"
+
+
+def test_the_report_of_a_store_has_no_place_of_its_own(built, moovitamix: Command, tmp_path: Path):
+    done = moovitamix("report", "--warehouse", built.warehouse.root)
+
+    assert (done.code, done.out) == (2, "")
+    assert f"expected --out FILE for a warehouse on an object store, {built.warehouse.root}, got none" in done.err
+    assert list(tmp_path.rglob("*.html")) == []
+
+
 @pytest.mark.parametrize("command", ["tables", "build"])
 def test_an_empty_prefix_is_no_warehouse_and_stays_empty(house: str, moovitamix: Command, command: str):
     done = moovitamix(command, "--warehouse", house)

@@ -56,6 +56,67 @@ def test_each_run_is_there_once_as_it_ended_newest_first(warehouse: Warehouse):
     ]
 
 
+def test_the_newest_of_a_kind_or_a_status_are_those_of_the_whole_history(warehouse: Warehouse):
+    kinds: tuple[runs.Kind, ...] = ("run", "build", "run", "land", "run")
+    statuses: tuple[runs.Status, ...] = ("succeeded", "succeeded", "failed", "failed", "succeeded")
+    for number, (kind, status) in enumerate(zip(kinds, statuses, strict=True)):
+        runs.record(warehouse, a_run(str(number), number, kind))
+        runs.record(warehouse, ended(a_run(str(number), number, kind), status))
+    runs.record(warehouse, a_run("running", 9))
+
+    found = {
+        name: [run.run_id for run in runs.every(warehouse, **options)]
+        for name, options in {
+            "all": {},
+            "two": {"limit": 2},
+            "none": {"limit": 0},
+            "runs": {"kind": "run"},
+            "good": {"status": "succeeded"},
+            "newest good run": {"kind": "run", "status": "succeeded", "limit": 1},
+            "running": {"status": "running"},
+        }.items()
+    }
+
+    assert found == {
+        "all": ["running", "4", "3", "2", "1", "0"],
+        "two": ["running", "4"],
+        "none": [],
+        "runs": ["running", "4", "2", "0"],
+        "good": ["4", "1", "0"],
+        "newest good run": ["4"],
+        "running": ["running"],
+    }
+
+
+def test_the_newest_ones_alone_are_running_or_interrupted_as_in_the_whole_history(warehouse: Warehouse):
+    runs.record(warehouse, a_run("killed", minute=0))
+    runs.record(warehouse, a_run("build", minute=1, kind="build"))
+
+    with warehouse.writing():
+        whole = statuses(warehouse)
+        newest = run_history.every(warehouse, limit=1)
+        newest_sync = run_history.every(warehouse, kind="run", limit=1)
+
+    assert whole == {"build": "running", "killed": "interrupted"}
+    assert [(run.run_id, run.status) for run in newest + newest_sync] == [
+        ("build", "running"),
+        ("killed", "interrupted"),
+    ]
+
+
+def test_a_long_history_lies_in_few_files_and_stays_as_it_was(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runs, "MOST_FILES", 8)
+    recorded_runs = [ended(a_run(f"{number:02}", number), "succeeded") for number in range(20)]
+    counts = []
+    for run in recorded_runs:
+        runs.record(warehouse, a_run(run.run_id, run.started_at.minute))
+        runs.record(warehouse, run)
+        counts.append(warehouse.file_count(runs.TABLE))
+
+    assert max(counts) < 8, "two files a run, until they are made one"
+    assert run_history.every(warehouse) == recorded_runs[::-1]
+
+
 def test_its_ledger_its_tables_and_its_warnings_come_back_as_they_were(warehouse: Warehouse):
     run = ended(a_run(), "succeeded")
     run.build_id = 4

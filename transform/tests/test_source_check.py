@@ -26,10 +26,12 @@ def test_an_api_that_is_away_is_told_without_a_secret(tmp_path: Path):
 
 
 def test_a_config_of_our_own_making_is_checked_too():
-    source = connector.source_of("http://127.0.0.1:1/?not=a+base", None, None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        source = connector.source_of(f"http://127.0.0.1:{taken.getsockname()[1]}", None, None)
 
-    with pytest.raises(ReadFailed, match=r"check: expected SUCCEEDED, got .*api_url"):
-        source_check.check(source)
+        with pytest.raises(ReadFailed, match=r"check: expected SUCCEEDED, got .*api_url"):
+            source_check.check(source)
 
 
 def test_a_command_of_ones_own_has_no_check():

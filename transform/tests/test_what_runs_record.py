@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from moovitamix_transform import connector, run_history, runs, surroundings
+from moovitamix_transform import connector, run_history, runs, surroundings, warehouse
+from moovitamix_transform.errors import NewerLayout
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.recording import recorded
 from moovitamix_transform.run import sync_and_build
@@ -147,6 +148,38 @@ def test_a_table_of_an_older_version_is_read_with_nulls_and_written_on(tmp_path:
     stored = house.scan(runs.TABLE).collect()
     assert dict(stored.schema) == dict(runs.SCHEMA)
     assert stored.filter(pl.col("run_id") == "old")["started_by"].to_list() == [None]
+
+
+def test_a_table_that_an_older_version_cannot_read_is_in_a_layout_that_it_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    house = Warehouse(str(tmp_path))
+    house.append("_meta/layout", pl.DataFrame({"version": [1]}))
+    house.append(runs.TABLE, pl.DataFrame(schema=OLD_SCHEMA))
+
+    read = Warehouse(str(tmp_path)).open()
+    before = house.scan("_meta/layout").collect()["version"].to_list()
+    with house.writing(), recorded(house, "build"):
+        pass
+    after = house.scan("_meta/layout").collect()["version"].to_list()
+    monkeypatch.setattr(warehouse, "LAYOUT", 1)  # what the older one knows
+
+    assert (read, before, sorted(after)) == (house, [1], [1, 2])
+    assert set(house.scan(runs.TABLE).collect_schema()) > set(OLD_SCHEMA)
+    with pytest.raises(NewerLayout, match="expected layout 1 at most, got 2"):
+        house.open()
+    with pytest.raises(NewerLayout), house.writing():
+        pass
+
+
+def test_a_warehouse_of_this_layout_is_not_upgraded_again(tmp_path: Path):
+    house = Warehouse(str(tmp_path))
+
+    for _ in range(2):
+        with house.writing():
+            pass
+
+    assert house.version("_meta/layout") == 0
 
 
 def test_the_history_survives_a_prune(tmp_path: Path):

@@ -1,11 +1,11 @@
-"""_meta/incidents: alarms that last, from the run that found them to the run that found them gone; who was told of it.
+"""_meta/incidents: alarms that last, from who found them, a run or a check, to who found them gone; who was told of it.
 
 Each row is something that happened to an incident, and is committed before anyone is told, then once more when they
 were. So a message is sent at least once: killed in between, the next run sends it; killed between the message and its
 row, the next run sends it again. At most once would be the other order, and would lose the message that matters.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 import polars as pl
 
 from moovitamix_transform.alarms.verdict import Verdict
+from moovitamix_transform.errors import WarehouseInUse
 from moovitamix_transform.warehouse import Warehouse
 
 TABLE = "_meta/incidents"
@@ -34,14 +35,15 @@ SCHEMA = pl.Schema(
 
 @dataclass(frozen=True)
 class Incident:
-    """`run_id` is that of the run that found it. `detail` says what it found; no row of the data is quoted in it."""
+    """`run_id` is that of the run it was found with; None of one that `moovitamix check` found. `detail` says what was
+    found; no row of the data is quoted in it."""
 
     incident_id: str
     kind: str
     subject: str
     level: str
     detail: str
-    run_id: str
+    run_id: str | None
     events: tuple[str, ...]
 
     @property
@@ -64,12 +66,12 @@ class Message:
         return self.event == "recovery_told"
 
 
-def every(warehouse: Warehouse) -> list[Incident]:
+def every(warehouse: Warehouse, version: int | None = None) -> list[Incident]:
     """Each incident once, oldest first."""
     if not warehouse.exists(TABLE):
         return []
     found: dict[str, Incident] = {}
-    for row in warehouse.scan(TABLE).sort("at", maintain_order=True).collect().iter_rows(named=True):
+    for row in warehouse.scan(TABLE, version).sort("at", maintain_order=True).collect().iter_rows(named=True):
         known = found.get(row["incident_id"])
         first = {name: row[name] for name in ("incident_id", "kind", "subject", "level", "detail", "run_id")}
         if known is None:
@@ -79,22 +81,39 @@ def every(warehouse: Warehouse) -> list[Incident]:
     return list(found.values())
 
 
-def move(warehouse: Warehouse, run_id: str, verdicts: Sequence[Verdict]) -> None:
+def move(warehouse: Warehouse, run_id: str | None, verdicts: Sequence[Verdict]) -> list[Incident]:
     """Opens an incident for each alarm that has none open, and ends those whose verdict is that nothing is wrong.
 
-    One whose subject was not judged, as most are not in a run that failed, stays as it is.
+    One whose subject was not judged, as most are not in a run that failed, stays as it is. A check moves them beside a
+    run that holds the warehouse's lock, so each commit follows what was read at once, or all is read again.
+
+    Args:
+        run_id: of the run it is found with; None when a check finds it.
+    Returns:
+        those that it opened.
     """
-    known = {(each.kind, each.subject): each for each in every(warehouse) if each.is_open}
-    events: list[tuple[Incident, Event]] = []
+    while True:
+        version = warehouse.version(TABLE) if warehouse.exists(TABLE) else None
+        events = list(_events(every(warehouse, version) if version is not None else [], run_id, verdicts))
+        if events and version is None:
+            version = warehouse.append(TABLE, pl.DataFrame(schema=SCHEMA))
+        try:
+            _record(warehouse, run_id, events, after=version)
+        except WarehouseInUse:
+            continue
+        return [incident for incident, event in events if event == "opened"]
+
+
+def _events(known: list[Incident], run_id: str | None, verdicts: Sequence[Verdict]) -> Iterator[tuple[Incident, Event]]:
+    is_open = {(each.kind, each.subject): each for each in known if each.is_open}
+    finder = run_id or f"check-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     for verdict in verdicts:
-        incident = known.get((verdict.kind, verdict.subject))
+        incident = is_open.get((verdict.kind, verdict.subject))
         if verdict.level and incident is None:
-            name = f"{run_id}/{verdict.kind}/{verdict.subject}"
-            made = Incident(name, verdict.kind, verdict.subject, verdict.level, verdict.detail, run_id, ())
-            events.append((made, "opened"))
+            name = f"{finder}/{verdict.kind}/{verdict.subject}"
+            yield Incident(name, verdict.kind, verdict.subject, verdict.level, verdict.detail, run_id, ()), "opened"
         elif not verdict.level and incident is not None:
-            events.append((incident, "recovered"))
-    _record(warehouse, run_id, events)
+            yield incident, "recovered"
 
 
 def untold(warehouse: Warehouse) -> list[Message]:
@@ -108,15 +127,17 @@ def untold(warehouse: Warehouse) -> list[Message]:
     return messages
 
 
-def record_told(warehouse: Warehouse, run_id: str, messages: Iterable[Message]) -> None:
+def record_told(warehouse: Warehouse, run_id: str | None, messages: Iterable[Message]) -> None:
     _record(warehouse, run_id, [(message.incident, message.event) for message in messages])
 
 
-def _record(warehouse: Warehouse, run_id: str, events: list[tuple[Incident, Event]]) -> None:
+def _record(
+    warehouse: Warehouse, run_id: str | None, events: list[tuple[Incident, Event]], after: int | None = None
+) -> None:
     if events:
         now = datetime.now(UTC)
         rows = [
             (each.incident_id, each.kind, each.subject, each.level, event, now, run_id, each.detail)
             for each, event in events
         ]
-        warehouse.append(TABLE, pl.DataFrame(rows, schema=SCHEMA, orient="row"))
+        warehouse.append(TABLE, pl.DataFrame(rows, schema=SCHEMA, orient="row"), after=after)

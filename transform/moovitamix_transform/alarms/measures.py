@@ -31,7 +31,7 @@ def judge(run: Run, earlier: Sequence[Run], settings: "Settings") -> Iterator[Ve
         earlier: the runs before it, newest first; only good syncs count.
     """
     good = [each for each in earlier if each.kind == "run" and each.status == "succeeded"]
-    good = good[: _LOOKED_AT * settings.baseline.runs]
+    good = good[: looked_at(settings)]
     stretch = _stretch(run, good, settings.baseline)
     measures: dict[Kind, Callable[[], Iterator[Verdict]]] = {
         "volume": lambda: _volumes(run, good, settings, stretch),
@@ -42,6 +42,11 @@ def judge(run: Run, earlier: Sequence[Run], settings: "Settings") -> Iterator[Ve
     for kind, found in measures.items():
         if kind not in settings.off:
             yield from found()
+
+
+def looked_at(settings: "Settings") -> int:
+    """Of how many good syncs before it a run is judged at most."""
+    return _LOOKED_AT * settings.baseline.runs
 
 
 def _volumes(run: Run, good: list[Run], settings: "Settings", stretch: float) -> Iterator[Verdict]:

@@ -5,13 +5,14 @@ from typing import Literal
 
 from moovitamix_transform.runs import Alarm, Level
 
-Kind = Literal["run", "zero_rows", "freshness", "volume", "nulls", "quarantine", "duration"]
-KINDS: tuple[Kind, ...] = ("run", "zero_rows", "freshness", "volume", "nulls", "quarantine", "duration")
+Kind = Literal["run", "zero_rows", "freshness", "volume", "nulls", "quarantine", "duration", "check"]
+KINDS: tuple[Kind, ...] = ("run", "zero_rows", "freshness", "volume", "nulls", "quarantine", "duration", "check")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`subject` is a stream, a column (`table.column`), or `run`; `level` is None when nothing is wrong."""
+    """`subject` is a stream, a column (`table.column`), `run`, or what a check failed of; `level` is None when nothing
+    is wrong."""
 
     kind: Kind
     subject: str

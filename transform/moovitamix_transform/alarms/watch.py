@@ -1,6 +1,6 @@
-"""One run under watch: judged when it has ended, its incidents committed, then told of. Nothing of it fails the run."""
+"""A run judged when it has ended, its incidents committed, then told of; by a check too. Nothing of it fails either."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from moovitamix_transform import builds, runs
+from moovitamix_transform import builds, run_history, runs
 from moovitamix_transform.alarms import freshness, incidents, measures, notify, zero_rows
 from moovitamix_transform.alarms.incidents import Message
 from moovitamix_transform.alarms.verdict import Verdict
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     # pydantic takes a tenth of a second, which only the commands that judge shall wait for.
     from moovitamix_transform.alarms.settings import Settings
 
+KILLED = "it was killed: it has no end"
+_ENDED = ("succeeded", "failed")
+_LATELY = 100  # runs among which one must have ended by itself
 _UNREADABLE = (WarehouseError, pl.exceptions.PolarsError, OSError)
 
 
@@ -35,16 +38,46 @@ class Watch:
     dead: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
+    def begin(self, run: Run, tell: Callable[[str], None]) -> None:
+        """A run before this one that was killed could tell of nothing: it is told of now, and all that was left untold.
+
+        Not at this one's end: when each run is killed, as by a machine that is too small, none has an end.
+        """
+        with self._told():
+            killed = _killed_before(self.warehouse, run)
+            if killed is None or "run" in self.settings.off:
+                return
+            opened = incidents.move(self.warehouse, killed.run_id, [Verdict("run", "run", "error", KILLED)])
+            self.notices += [f"run {each.run_id}: {each.detail}" for each in opened]
+        self._tell(tell)
+
     def judge(self, run: Run) -> None:
         """The run's alarms, and what becomes of the incidents."""
         with self._told():
-            earlier = [each for each in runs.every(self.warehouse) if each.run_id != run.run_id]
+            earlier = _good(self.warehouse, self.settings, without=run.run_id)
             verdicts = [*_of_end(run, self.dead, self.settings)]
             if run.status == "succeeded":
                 verdicts += measures.judge(run, earlier, self.settings)
             verdicts += of_tables(self.warehouse, self.settings)
             run.alarms = [verdict.alarm for verdict in verdicts if verdict.alarm]
             incidents.move(self.warehouse, run.run_id, verdicts)
+
+    def look(self, failed: Sequence[str], passed: Sequence[str], tell: Callable[[str], None]) -> None:
+        """What a check found becomes of the incidents, and is told: of the alarms as they are now, and of the rest.
+
+        Args:
+            failed, passed: what the check found of tables and streams. Of what failed the name alone is told: its
+                message may quote rows.
+        """
+        with self._told():
+            verdicts = now(self.warehouse, self.settings)
+            if "check" not in self.settings.off:
+                verdicts += [
+                    Verdict("check", each, "error", "it failed; `moovitamix check` says why") for each in failed
+                ]
+                verdicts += [Verdict("check", each, None, "it passed") for each in passed]
+            incidents.move(self.warehouse, None, verdicts)
+        self._tell(tell)
 
     @contextmanager
     def told(self, tell: Callable[[str], None]) -> Iterator[None]:
@@ -63,11 +96,12 @@ class Watch:
             self._send()
         for notice in self.notices:
             tell(notice)
+        self.notices.clear()
 
     def _send(self) -> None:
         messages = incidents.untold(self.warehouse)
         channels = self.settings.channels()
-        run_id = _newest(self.warehouse) if messages else ""
+        run_id = _newest(self.warehouse) if messages else None
         if not channels:  # the run's own output has told of them: a channel of tomorrow is not for what was today
             incidents.record_told(self.warehouse, run_id, messages)
             return
@@ -104,19 +138,16 @@ def of_tables(warehouse: Warehouse, settings: "Settings") -> list[Verdict]:
 
 
 def now(warehouse: Warehouse, settings: "Settings") -> list[Verdict]:
-    """Every verdict as of now, by these settings: of the newest sync that ended, of the newest build's tables.
-
-    That a sync failed is in the history, and says nothing of the build that stands; a dead stream does.
-    """
-    ended = [run for run in runs.every(warehouse) if run.kind == "run" and run.status in ("succeeded", "failed")]
-    if not ended:
+    """Every verdict as of now, by these settings: of the newest sync that ended, of the newest build's tables."""
+    history = run_history.every(warehouse, kind="run", limit=_LATELY)
+    newest = next((run for run in history if run.status in _ENDED or _is_killed(run)), None)
+    if newest is None:
         return of_tables(warehouse, settings)
-    newest = ended[0]
     dead = [alarm.subject for alarm in newest.alarms if alarm.kind == "zero_rows"]
-    verdicts = [verdict for verdict in _of_end(newest, dead, settings) if verdict.kind == "zero_rows"]
-    good = next((position for position, run in enumerate(ended) if run.status == "succeeded"), None)
-    if good is not None:
-        verdicts += measures.judge(ended[good], ended[good + 1 :], settings)
+    verdicts = list(_of_end(newest, dead, settings))
+    good = _good(warehouse, settings)
+    if good:
+        verdicts += measures.judge(good[0], good[1:], settings)
     return verdicts + of_tables(warehouse, settings)
 
 
@@ -126,19 +157,19 @@ def worded(message: Message, warehouse: Warehouse) -> tuple[str, str]:
     if message.is_recovery:
         return (
             f"moovitamix: recovered: {of.kind} {of.subject}",
-            f"What run {of.run_id} had found is no longer so: {of.detail}",
+            f"What was found {f'with run {of.run_id}' if of.run_id else 'by a check'} is no longer so: {of.detail}",
         )
-    return (
-        f"moovitamix: {of.level}: {of.kind} {of.subject}",
-        f"{of.detail}\nRun {of.run_id}, warehouse {warehouse.root}: `moovitamix history show {of.run_id}`",
-    )
+    where = f"Warehouse {warehouse.root}: `moovitamix check`"
+    if of.run_id:
+        where = f"Run {of.run_id}, warehouse {warehouse.root}: `moovitamix history show {of.run_id}`"
+    return f"moovitamix: {of.level}: {of.kind} {of.subject}", f"{of.detail}\n{where}"
 
 
 def _of_end(run: Run, dead: list[str], settings: "Settings") -> Iterator[Verdict]:
     """Whether it came to its end, and whether each stream that it heard of is alive."""
     if "run" not in settings.off and not dead:
-        failed = run.status == "failed"
-        yield Verdict("run", "run", "error" if failed else None, "it failed" if failed else "it came to its end")
+        wrong = "it failed" if run.status == "failed" else KILLED if _is_killed(run) else None
+        yield Verdict("run", "run", "error" if wrong else None, wrong or "it came to its end")
     if "zero_rows" not in settings.off:
         for entry in run.streams:
             if entry.stream in dead:
@@ -147,5 +178,24 @@ def _of_end(run: Run, dead: list[str], settings: "Settings") -> Iterator[Verdict
                 yield Verdict("zero_rows", entry.stream, None, f"{entry.received:,} records")
 
 
-def _newest(warehouse: Warehouse) -> str:
-    return next((run.run_id for run in runs.every(warehouse)), "")
+def _is_killed(run: Run) -> bool:
+    """Nobody saw its end; one that a person interrupted has one."""
+    return run.status == "interrupted" and run.ended_at is None
+
+
+def _killed_before(warehouse: Warehouse, run: Run) -> Run | None:
+    """The sync before this one, if it was killed. An object store tells of none that runs still, beside this one: that
+    is the history's `interrupted`, too."""
+    newest = run_history.every(warehouse, kind="run", limit=2)
+    before = next((each for each in newest if each.run_id != run.run_id), None)
+    return before if before and _is_killed(before) else None
+
+
+def _newest(warehouse: Warehouse) -> str | None:
+    return next((run.run_id for run in runs.every(warehouse, limit=1)), None)
+
+
+def _good(warehouse: Warehouse, settings: "Settings", without: str = "") -> list[Run]:
+    """The newest good syncs, as many as one of them is judged by, and itself."""
+    found = runs.every(warehouse, kind="run", status="succeeded", limit=measures.looked_at(settings) + 1)
+    return [run for run in found if run.run_id != without]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from moovitamix_transform import run_history
+from moovitamix_transform import run_history, runs
 from moovitamix_transform.cli.builds import AllOption
 from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
@@ -66,16 +66,16 @@ def history(
     context.obj = (warehouse, as_json)
     if context.invoked_subcommand is not None:
         return
-    runs = run_history.every(reading(warehouse))
+    house = reading(warehouse)
+    rows = run_history.every(house, limit=limit if limit is not None or as_json else PERSON_ROWS)
     if as_json:
-        print_json(_json(run) for run in runs[:limit])
+        print_json(map(_json, rows))
         return
-    rows = runs[: PERSON_ROWS if limit is None else limit]
     people = [
         {**vars(run), "seconds": run.seconds, "received": sum(entry.received for entry in run.streams)} for run in rows
     ]
     print_table(people, ("run_id", "kind", "status", "seconds", "received", "build_id"))
-    tell_of_more_than(len(rows), len(runs))
+    tell_of_more_than(len(rows), runs.starts(house).height)
 
 
 @app.command("show", epilog="Example: moovitamix history show 20261124T0904")
@@ -135,8 +135,8 @@ def compare(
 
     Tables that one of them had no need to build are not listed without --all.
     """
-    runs = run_history.every(_house(context, warehouse))
-    one, other = run_history.find(runs, a), run_history.find(runs, b)
+    history = run_history.every(_house(context, warehouse))
+    one, other = run_history.find(history, a), run_history.find(history, b)
     rows = [
         {**asdict(each), "difference": each.difference}
         for each in run_history.compare(one, other)

@@ -33,7 +33,12 @@ SettingsOption = Annotated[
     ),
 ]
 LogLevelOption = Annotated[
-    str, typer.Option("--log-level", callback=_log_level, help="The lowest level of the source's messages to show.")
+    str,
+    typer.Option(
+        "--log-level",
+        callback=_log_level,
+        help="The lowest level of the source's messages to show. INFO shows errors at once, and those told again too.",
+    ),
 ]
 
 DEFAULT_WAREHOUSE = "warehouse"

@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -140,9 +142,22 @@ def land(
         raise UsageError(f"land: expected Airbyte messages on stdin, got {got}")
     streams = _full_refresh(full_refresh, "land")
     progress = RunProgress(consoles().err, log_level)
-    with progress.shown():
-        made = runner.land(Warehouse(warehouse), sys.stdin.fileno(), progress, echo_state, full_refresh=streams)
-    summary.print_landing(made, consoles().err)
+    with _ledger_told() as ended, progress.shown():
+        runner.land(
+            Warehouse(warehouse), sys.stdin.fileno(), progress, echo_state, full_refresh=streams, ended=ended.append
+        )
+
+
+@contextmanager
+def _ledger_told() -> Iterator[list[Run]]:
+    """The ledger of the run that ends in the block is told after its progress, and before what it failed of."""
+    ended: list[Run] = []
+    try:
+        yield ended
+    finally:
+        for run in ended:
+            if run.streams:
+                summary.print_landing(run, consoles().err)
 
 
 def _land_files(
@@ -151,12 +166,11 @@ def _land_files(
     if full_refresh is not None:
         raise UsageError("land --from: expected no --full-refresh: the files say which generation each record is of")
     progress = RunProgress(consoles().err, "INFO")
-    with progress.shown():
-        made, landing = runner.land_files(
-            Warehouse(warehouse), names, progress, stream=stream, accept_reset=accept_reset
+    with _ledger_told() as ended, progress.shown():
+        _, landing = runner.land_files(
+            Warehouse(warehouse), names, progress, stream=stream, accept_reset=accept_reset, ended=ended.append
         )
     err = consoles().err
-    summary.print_landing(made, err)
     for name, count in landing.changed.items():
         if count:
             err.print(

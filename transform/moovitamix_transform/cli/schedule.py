@@ -34,11 +34,11 @@ def schedule(
 ) -> None:
     """Serve `run` as a flow of Prefect, until Ctrl-C. Where its server is, PREFECT_API_URL says."""
     interval = _interval(cron, every)
-    connector.source_of(api_url, config, source)  # before anything is served, what cannot be right is told
     if api_url is not None and connector.without_secrets(api_url) != api_url:
         raise UsageError(
             "schedule --api-url: expected a URL without a password, which Prefect would keep; use --config"
         )
+    connector.source_of(api_url, config, source)  # before anything is served, what cannot be right is told
     house = Warehouse(warehouse)
     os.environ.setdefault("DO_NOT_TRACK", "1")  # before it is imported, Prefect would tell its makers of it
     try:

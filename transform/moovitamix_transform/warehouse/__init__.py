@@ -33,12 +33,15 @@ from moovitamix_transform.errors import (
     first_line,
 )
 
-LAYOUT = 1
+# 1: version 0.1.0. 2: _meta/runs has what a run records of itself, columns over which 0.1.0 ends in a TypeError.
+# From 1 to 2 is no more than to say so: each reader takes a row without them, and the first one with them widens the table.
+LAYOUT = 2
 SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 _LOCK = ".lock"
 _PATIENCE_SECONDS = 0.5  # `is_being_written` holds the lock for a moment: that is no other writer
 _UNFIT = frozenset("%[]")
 _ENDPOINT = "AWS_ENDPOINT_URL"
+_SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "adl", "abfs", "abfss")  # of stores that both libraries know
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
@@ -91,6 +94,11 @@ class Warehouse:
                 f"--warehouse {self.root}: expected a path without any of {' '.join(sorted(_UNFIT))}, which delta-rs "
                 f"cannot write to, got {' '.join(sorted(odd))} in {whole}"
             )
+        scheme = self.root.partition("://")[0]
+        if not self.is_local and scheme not in _SCHEMES:
+            raise UsageError(
+                f"--warehouse: expected a folder or a URL of {', '.join(_SCHEMES)}, got one of {scheme!r}"
+            )
         endpoint = os.environ.get(_ENDPOINT)
         if not self.is_local and endpoint and "://" not in endpoint:  # Polars and delta-rs end in a panic over it
             raise UsageError(f"{_ENDPOINT}: expected a URL such as http://127.0.0.1:9000, got {endpoint!r}")
@@ -125,18 +133,14 @@ class Warehouse:
 
     def open(self) -> "Warehouse":
         """This warehouse, for reading; NoWarehouse, NotAWarehouse or NewerLayout when there is none to read."""
-        if not self.exists("_meta/layout"):
+        layout = self._layout()
+        if not layout:
             if self._is_empty():
                 raise NoWarehouse(
                     f"{self.root}: expected a warehouse, found nothing; `moovitamix run` or `land` makes one"
                 )
             raise NotAWarehouse(f"{self.root}: expected a warehouse (with _meta/layout), found something else")
-        layout = self.scan("_meta/layout").select(pl.col("version").max()).collect().item()
-        if layout > LAYOUT:
-            raise NewerLayout(
-                f"{self.root}: expected layout {LAYOUT} at most, got {layout}; "
-                "this warehouse was written by a newer moovitamix: install that one. Nothing was changed."
-            )
+        self._require_known(layout)
         return self
 
     @contextmanager
@@ -187,9 +191,23 @@ class Warehouse:
         return False
 
     def _create_or_open(self) -> None:
-        if not self.exists("_meta/layout"):
+        layout = self._layout()
+        self._require_known(layout)
+        if layout < LAYOUT:
             self.append("_meta/layout", pl.DataFrame({"version": [LAYOUT]}, schema={"version": pl.Int64}))
-        self.open()
+
+    def _layout(self) -> int:
+        """The newest it ever had; 0 of what is no warehouse yet."""
+        if not self.exists("_meta/layout"):
+            return 0
+        return int(self.scan("_meta/layout").select(pl.col("version").max()).collect().item())
+
+    def _require_known(self, layout: int) -> None:
+        if layout > LAYOUT:
+            raise NewerLayout(
+                f"{self.root}: expected layout {LAYOUT} at most, got {layout}; "
+                "this warehouse was written by a newer moovitamix: install that one. Nothing was changed."
+            )
 
     def _is_empty(self) -> bool:
         """Nothing in it but what the first moments of a killed first run leave."""
@@ -229,6 +247,10 @@ class Warehouse:
         """Rows, from the Delta log alone: the figure the tables' readers are held against."""
         actions = self._actions(table, version)
         return int(actions["num_records"].sum()) if actions.height else 0
+
+    def file_count(self, table: str) -> int:
+        """Parquet files of the newest version, from the Delta log alone."""
+        return self._actions(table).height
 
     def count_where(self, table: str, column: str, value: str) -> int:
         """Rows of the files in which every row has this value, from the Delta log alone."""
@@ -446,10 +468,14 @@ class Warehouse:
             opened.restore(version)
             return opened.version()
 
-    def compact(self, table: str) -> None:
-        """Small files into large ones; the rows, and the metadata of the newest commit, stay."""
+    def compact(self, table: str, *, carries: bool = True) -> None:
+        """Small files into large ones; the rows, and the metadata of the newest commit, stay.
+
+        Args:
+            carries: False for a table whose commits have no metadata: its whole log would be looked through for some.
+        """
         with self._committing(table, "could not be compacted") as opened:
-            carried = _properties(self.metadata(table, opened.version()), is_next=True)
+            carried = _properties(self.metadata(table, opened.version()) if carries else None, is_next=True)
             opened.optimize.compact(commit_properties=carried)
 
     def vacuum(self, table: str, versions: set[int], *, is_dry: bool) -> int:

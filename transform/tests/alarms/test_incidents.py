@@ -1,5 +1,6 @@
 """An incident is opened once, ended once, and told of at least once, whatever is killed in between."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,23 @@ def test_what_was_not_judged_stays_open(house: Warehouse):
     incidents.move(house, "b", [OTHER])
 
     assert [each.is_open for each in incidents.every(house)] == [True]
+
+
+def test_of_two_who_find_the_same_at_once_one_opens_the_incident(house: Warehouse):
+    incidents.move(house, "a", [WRONG])
+    incidents.move(house, "b", [RIGHT])
+
+    class Meanwhile(list[Verdict]):
+        """Verdicts that another one commits too, once it was read which incidents are open."""
+
+        def __iter__(self) -> Iterator[Verdict]:
+            incidents.move(house, None, [WRONG])
+            return super().__iter__()
+
+    opened = incidents.move(house, "c", Meanwhile([WRONG]))
+
+    assert opened == []
+    assert [(each.run_id, each.is_open) for each in incidents.every(house)] == [("a", False), (None, True)]
 
 
 def test_a_warehouse_without_an_alarm_has_no_such_table(house: Warehouse):

@@ -1,13 +1,18 @@
 """Alarms as a user meets them: messages to a webhook from a real `moovitamix run`, `check`, and a settings file."""
 
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moovitamix_transform import run_history
+from moovitamix_transform.alarms import incidents
+from moovitamix_transform.warehouse import Warehouse
 
 Command = Callable[..., Any]
 Write = Callable[[str], str]
@@ -15,24 +20,29 @@ NO_TRACKS = "user(7)\nfor stream in ('tracks', 'users', 'listen_history'):\n    
 
 
 class Webhook:
-    """What was posted to it; it refuses all while `is_down`."""
+    """What was posted to it; it refuses all while `is_down`, and answers none while `may_answer` is not set."""
 
     def __init__(self) -> None:
         self.posted: list[dict[str, Any]] = []
         self.is_down = False
+        self.was_asked, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.was_asked.set()
+                hook.may_answer.wait(60)
                 if not hook.is_down:
                     hook.posted.append(json.loads(body))
-                self.send_response(500 if hook.is_down else 200)
-                self.end_headers()
+                with suppress(OSError):  # who asked was killed meanwhile
+                    self.send_response(500 if hook.is_down else 200)
+                    self.end_headers()
 
             def log_message(self, *_: object) -> None: ...
 
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"json://ada:pa55word@127.0.0.1:{self.server.server_port}/hook"
 
     @property
@@ -102,6 +112,177 @@ def test_a_channel_that_is_down_fails_no_run_is_told_and_gets_the_message_later(
     assert webhook.titles == ["moovitamix: error: run run", "moovitamix: recovered: run run"]
 
 
+def test_a_run_killed_while_it_sends_its_message_leaves_it_to_the_next_run(
+    run: Callable[..., tuple[int, str]],
+    start: Callable[..., Any],
+    source: Write,
+    webhook: Webhook,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    run("sync()")
+    monkeypatch.setenv("MOOVITAMIX_NOTIFY", webhook.url)
+    webhook.may_answer.clear()
+    process = start("run", "--source", source(NO_TRACKS))
+    assert webhook.was_asked.wait(60), "the run sends no message"
+
+    before = [each.events for each in incidents.every(Warehouse("warehouse"))]
+    process.kill()
+    process.wait()
+    killed = [each.events for each in incidents.every(Warehouse("warehouse"))]
+    webhook.posted.clear()  # who was killed never knew that it was taken
+    webhook.may_answer.set()
+    code, _ = run(NO_TRACKS)
+
+    assert before == killed == [("opened",)], "committed before it is told, and told only once somebody took it"
+    assert code == 1
+    assert "moovitamix: error: zero_rows tracks" in webhook.titles
+    assert [each.events for each in incidents.every(Warehouse("warehouse"))] == [("opened", "told")]
+
+
+@pytest.fixture
+def kill_one(start: Callable[..., Any], source: Write, until: Callable[..., object]) -> Callable[[], str]:
+    """A run that is killed while it syncs; gives its id."""
+
+    def kill() -> str:
+        Path("reached").unlink(missing_ok=True)
+        process = start("run", "--source", source("track(3)\nopen('reached', 'w').close()\ntime.sleep(1000)"))
+        until(Path("reached").exists, "the source runs")
+        process.kill()
+        process.wait()
+        return run_history.every(Warehouse("warehouse"))[0].run_id
+
+    return kill
+
+
+def test_a_killed_run_is_told_of_once_when_the_next_one_begins_and_its_recovery_with_the_next_good_one(
+    run: Callable[..., tuple[int, str]], kill_one: Callable[[], str], webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MOOVITAMIX_NOTIFY", webhook.url)
+    run("sync()")
+    first = kill_one()
+
+    kill_one()  # this one tells of the first, though it has no end either
+    told_by_one_that_is_killed = list(webhook.titles)
+    code, printed = run("sync()")
+    again = run("sync()")
+
+    assert told_by_one_that_is_killed == ["moovitamix: error: run run"]
+    assert webhook.posted[0]["message"].startswith(f"it was killed: it has no end\nRun {first}, warehouse warehouse: ")
+    assert (code, again[0]) == (0, 0), printed
+    assert webhook.titles == ["moovitamix: error: run run", "moovitamix: recovered: run run"]
+
+
+def test_without_a_channel_the_output_of_the_next_run_tells_of_a_killed_one(
+    run: Callable[..., tuple[int, str]], kill_one: Callable[[], str]
+):
+    run("sync()")
+    killed = kill_one()
+
+    code, printed = run("sync()")
+    _, again = run("sync()")
+
+    assert code == 0
+    assert f"WARN alarms: run {killed}: it was killed: it has no end" in printed
+    assert "killed" not in again
+
+
+def test_a_run_ended_by_ctrl_c_is_no_alarm(
+    run: Callable[..., tuple[int, str]],
+    start: Callable[..., Any],
+    source: Write,
+    until: Callable[..., object],
+):
+    run("sync()")
+    process = start("run", "--source", source("open('reached', 'w').close()\ntime.sleep(1000)"))
+    until(Path("reached").exists, "the source runs")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+    code, printed = run("sync()")
+
+    assert code == 0
+    assert "alarms:" not in printed
+    assert not Warehouse("warehouse").exists(incidents.TABLE)
+
+
+def test_check_warns_of_a_run_that_was_killed_or_failed_for_the_build_stands(
+    moovitamix: Command, source: Write, kill_one: Callable[[], str]
+):
+    moovitamix("run", "--source", source("sync()"))
+    outcomes = []
+    for end in (kill_one, lambda: moovitamix("run", "--source", source("sys.exit(1)"))):
+        end()
+        done = moovitamix("check", "--json")
+        outcomes += [
+            (done.code, row["outcome"], row["detail"]) for row in json.loads(done.out) if row["subject"] == "run run"
+        ]
+
+    assert outcomes == [(0, "warned", "it was killed: it has no end"), (0, "warned", "it failed")]
+
+
+def test_check_notify_tells_once_that_nothing_runs_any_more_and_once_that_it_is_over(
+    moovitamix: Command, source: Write, webhook: Webhook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    moovitamix("run", "--source", source("sync()"))
+    monkeypatch.setenv("MOOVITAMIX_NOTIFY", webhook.url)
+    (tmp_path / "old.toml").write_text("[freshness]\nwarn_hours = 1e-9\nerror_hours = 1e-9\n")
+    before = moovitamix("check", "--notify")
+
+    old = [moovitamix("check", "--notify", "--settings", tmp_path / "old.toml") for _ in range(2)]
+    fresh = [moovitamix("check", "--notify") for _ in range(2)]
+
+    assert [done.code for done in (before, *old, *fresh)] == [0, 1, 1, 0, 0]
+    assert sorted(webhook.titles) == [
+        *(f"moovitamix: error: freshness {stream}" for stream in ("listen_history", "tracks", "users")),
+        *(f"moovitamix: recovered: freshness {stream}" for stream in ("listen_history", "tracks", "users")),
+    ]
+    assert webhook.posted[0]["message"].endswith("\nWarehouse warehouse: `moovitamix check`")
+
+
+def test_check_notify_tells_of_a_broken_table_without_a_row_of_it(
+    moovitamix: Command, source: Write, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+):
+    moovitamix("run", "--source", source("sync()"))
+    monkeypatch.setenv("MOOVITAMIX_NOTIFY", webhook.url)
+    (file,) = Path("warehouse/marts/dim_users").glob("*.parquet")
+    content = file.read_bytes()
+
+    file.write_bytes(b"")
+    broken = moovitamix("check", "--notify")
+    file.write_bytes(content)
+    mended = moovitamix("check", "--notify")
+
+    assert (broken.code, mended.code) == (1, 0), mended.out
+    assert webhook.titles == [
+        "moovitamix: error: check contract dim_users",
+        "moovitamix: recovered: check contract dim_users",
+    ]
+    assert webhook.posted[0]["message"].startswith("it failed; `moovitamix check` says why\n")
+
+
+def test_a_check_beside_a_run_tells_what_it_finds(
+    moovitamix: Command, source: Write, webhook: Webhook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    moovitamix("run", "--source", source("sync()"))
+    monkeypatch.setenv("MOOVITAMIX_NOTIFY", webhook.url)
+    (tmp_path / "old.toml").write_text("[freshness]\nerror_hours = 1e-9\n")
+
+    with Warehouse("warehouse").writing():  # as a run that hangs does
+        done = moovitamix("check", "--notify", "--settings", tmp_path / "old.toml")
+
+    assert done.code == 1
+    assert len(webhook.titles) == 3
+
+
+def test_check_notify_without_a_channel_is_a_usage_error(moovitamix: Command, source: Write):
+    moovitamix("run", "--source", source("sync()"))
+
+    done = moovitamix("check", "--notify")
+
+    assert (done.code, done.out) == (2, "")
+    assert "expected channels in [notify] urls of the settings or in MOOVITAMIX_NOTIFY, got none" in done.err
+
+
 def test_check_lists_the_alarms_and_exits_1_on_an_error(moovitamix: Command, source: Write):
     moovitamix("run", "--source", source("sync()"))
 
@@ -113,7 +294,7 @@ def test_check_lists_the_alarms_and_exits_1_on_an_error(moovitamix: Command, sou
 
     assert (well.code, failed.code, dead.code, allowed.code, after.code) == (0, 1, 1, 0, 0)
     assert [row["subject"] for row in json.loads(well.out) if row["check"] == "alarm"] == [
-        *("zero_rows", "freshness", "volume", "nulls", "quarantine", "duration"),
+        *("run", "zero_rows", "freshness", "volume", "nulls", "quarantine", "duration"),
     ]
     assert [row for row in json.loads(dead.out) if row["outcome"] == "failed"] == [
         {

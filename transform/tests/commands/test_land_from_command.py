@@ -140,3 +140,19 @@ def test_an_accepted_reset_is_told(moovitamix: Command, file):
     )
     assert [row["user_id"] for row in json.loads(moovitamix("show", "dim_users", "--json").out)] == [8, 9]
     assert again.err.startswith("INFO --accept-reset: there was no reset to accept, no epoch began\n")
+
+
+def test_a_land_that_fails_tells_what_was_landed_before_why_it_failed(moovitamix: Command, file):
+    file("tracks/1.jsonl", 1, 2)
+    file("users/2.jsonl", 7).write_bytes(b"\x1f\x8b no gzip")
+
+    done = moovitamix("land", "--from", "air byte/*/*.jsonl")
+
+    assert (done.code, done.out) == (1, "")
+    *ledger, why = done.err.splitlines()[-4:]
+    assert ledger == [
+        "tracks: 2 received, 2 landed, 0 quarantined lines",
+        "users: 0 received, 0 landed, 0 quarantined lines",
+        "listen_history: 0 received, 0 landed, 0 quarantined lines",
+    ]
+    assert why.startswith("moovitamix: ")

@@ -152,8 +152,9 @@ def test_a_source_that_falls_silent_is_not_starting(clock: Clock, screen: Consol
 def test_messages_below_the_level_are_not_shown(screen: Console, lowest: str, shown: list[str]):
     progress = RunProgress(screen, lowest)
 
-    for level, message in (("DEBUG", "a"), ("INFO", "b"), ("ERROR", "c"), ("NOISE", "d")):
-        progress.log(level, message)
+    with progress.shown():
+        for level, message in (("DEBUG", "a"), ("INFO", "b"), ("ERROR", "c"), ("NOISE", "d")):
+            progress.log(level, message)
 
     assert told(screen) == shown
 

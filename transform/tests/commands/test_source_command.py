@@ -283,6 +283,56 @@ error("user cleo@example.org is broken")
         assert name not in done.err
 
 
+# As the CDK ends a sync of which two streams failed.
+CDK_FAILURE = """
+def failed(stream, message):
+    say(type="LOG", log={"level": "ERROR", "message": "Exception while syncing stream " + stream})
+    say(type="TRACE", trace={"type": "ERROR", "emitted_at": 1767607200000, "error": {
+        "message": message, "failure_type": "transient_error", "stream_descriptor": {"name": stream}}})
+    status(stream, "INCOMPLETE")
+
+failed("tracks", "GET /tracks: expected a page, got HTTP 500.")
+failed("users", "GET /users: expected a page, got HTTP 404.")
+summary = "During the sync, the following streams did not sync successfully: tracks: odd, users: odd"
+say(type="LOG", log={"level": "FATAL", "message": summary})
+error(summary)
+sys.exit(1)
+"""
+CDK_FAILURE_TOLD = """\
+moovitamix: GET /tracks: expected a page, got HTTP 500. What came of tracks is landed.
+GET /users: expected a page, got HTTP 404. What came of users is landed.
+"""
+
+
+def test_a_failure_of_the_source_is_told_once_a_line_a_stream(moovitamix: Command, source: Write, history: Read):
+    done = moovitamix("run", "--source", source(CDK_FAILURE))
+    asked = moovitamix("run", "--source", source(CDK_FAILURE), "--log-level", "INFO")
+
+    assert (done.code, done.err) == (1, CDK_FAILURE_TOLD)
+    assert [each["message"] for each in history("warehouse")] == [
+        CDK_FAILURE_TOLD.removeprefix("moovitamix: ").rstrip()
+    ] * 2
+    assert asked.err.count("ERROR Exception while syncing stream") == 2
+    assert asked.err.endswith(CDK_FAILURE_TOLD)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        pytest.param("sync()", 0, id="a_good_end"),
+        pytest.param("sys.exit(1)", 1, id="an_end_without_a_trace"),
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", 1, id="killed"),
+    ],
+)
+def test_an_error_in_the_log_that_no_failure_tells_is_shown(moovitamix: Command, source: Write, end: str, code: int):
+    logged = 'say(type="LOG", log={"level": "ERROR", "message": "page 7 is odd"})'
+
+    done = moovitamix("run", "--source", source(f"{logged}\n{end}"))
+
+    assert done.code == code
+    assert done.err.count("ERROR page 7 is odd") == 1
+
+
 def test_a_traceback_in_a_log_message_is_shown_only_to_who_asks_for_it(moovitamix: Command, source: Write):
     body = """
 text = "Exception while syncing" + chr(10) + "Traceback (most recent call last):" + chr(10) + "  File x"
@@ -298,6 +348,15 @@ sync()
     assert "Traceback (most recent call last):\n  File x" in asked.err
 
 
+CONFIGS: dict[str, dict[str, object]] = {
+    "empty": {},
+    "large": {"api_url": "http://x", "page_size": 500},
+    "type": {"api_url": "http://x", "page_size": "x"},
+    "null": {"api_url": "http://x", "page_size": None},
+    "date": {"api_url": "http://x", "start_date": "2026-02-30"},
+    "user": {"api_url": "http://ada:pa55@x"},
+    "key": {"api_url": "http://x", "api_key": 4711},
+}
 USAGE = {
     "none_of_the_three": ([], "--api-url URL, --config F, --source CMD"),
     "two_configs": (["--api-url", "http://x", "--config", "list.json"], "got both"),
@@ -311,6 +370,22 @@ USAGE = {
     "config_no_json": (["--config", "text.json"], "text.json: expected a JSON object, got no JSON"),
     "config_no_text": (["--config", "bytes.json"], "bytes.json: expected a JSON object, got no JSON"),
     "config_a_list": (["--config", "list.json"], "list.json: expected a JSON object, got list"),
+    "config_without_a_url": (["--config", "empty.json"], "empty.json: 'api_url' is a required property"),
+    "config_too_large": (["--config", "large.json"], "large.json: page_size: 500 is greater than the maximum of 100"),
+    "config_of_another_type": (["--config", "type.json"], "type.json: page_size: 'x' is not of type 'integer'"),
+    "config_with_a_null": (["--config", "null.json"], "null.json: page_size: None is not of type 'integer'"),
+    "config_of_no_date": (["--config", "date.json"], "start_date: expected a date of the calendar, got '2026-02-30'"),
+    "config_with_a_password": (
+        ["--config", "user.json"],
+        "user.json: api_url: expected https://host[:port][/path], got 'http://****@x'",
+    ),
+    "config_with_an_odd_key": (["--config", "key.json"], "key.json: api_key: expected type string, got another"),
+    "url_without_a_host": (
+        ["--api-url", "http://"],
+        "--api-url: api_url: expected https://host[:port][/path], got 'http://'",
+    ),
+    "url_with_a_query": (["--api-url", "http://x/?a=b"], "expected https://host[:port][/path], got 'http://x/?a=b'"),
+    "settings_missing": (["--source", "true", "--settings", "no.toml"], "no.toml: expected a readable TOML file"),
     "unknown_stream": (
         ["--source", "true", "--full-refresh", "podcasts"],
         "expected one of tracks, users, listen_hist",
@@ -326,6 +401,8 @@ def test_what_cannot_be_right_exits_2_before_anything_starts(moovitamix: Command
     Path("text.json").write_text("api_url: http://x")
     Path("bytes.json").write_bytes(b"\xff\xfe{}")
     Path("list.json").write_text("[]")
+    for name, content in CONFIGS.items():
+        Path(f"{name}.json").write_text(json.dumps(content))
 
     done = moovitamix("run", *options)
 
@@ -354,8 +431,7 @@ def test_the_connector_runs_with_this_interpreter_from_the_checkout_or_the_wheel
     ("config", "page_rows"),
     [
         pytest.param({"page_size": 25}, 25, id="set"),
-        pytest.param({"page_size": None}, 100, id="null"),
-        pytest.param({"page_size": "x"}, 100, id="wrong"),
+        pytest.param({}, 100, id="not_set"),
     ],
 )
 def test_the_pages_are_as_large_as_the_config_says(config: dict[str, object], page_rows: int):
