@@ -9,7 +9,6 @@ import polars as pl
 from moovitamix_transform.errors import ContractBroken
 
 SHOWN_FAILURES = 5
-IS_GOOD = nw.col("broken_rules").list.len() == 0  # of a judged record
 
 
 class Contract(dy.Schema):

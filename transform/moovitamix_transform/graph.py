@@ -140,6 +140,7 @@ _SHARED = (
     "staging.decoding",
     "staging.fields",
     "staging.json_fields",
+    "staging.judged",
     "staging.latest",
     "staging.layouts",
     "staging.readings",

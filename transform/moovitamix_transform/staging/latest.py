@@ -4,7 +4,7 @@ from typing import Any
 
 import narwhals as nw
 
-from moovitamix_transform.contracts import IS_GOOD
+from moovitamix_transform.staging.judged import IS_GOOD
 
 ORDER = ["generation_id", "updated_at", "extracted_at", "_airbyte_data"]
 

@@ -10,12 +10,13 @@ from moovitamix_transform.staging import base_tracks as tracks_base
 from moovitamix_transform.staging import base_users as users_base
 from moovitamix_transform.staging.fields import Field
 from moovitamix_transform.staging.json_fields import json_fields
+from moovitamix_transform.staging.judged import IS_GOOD
 
 SHOWN_CHARACTERS = 80
 
 
 IS_ROW_LOCAL = True
-CONCERNS = ~contracts.IS_GOOD
+CONCERNS = ~IS_GOOD
 
 
 class Quarantine(contracts.Contract):
