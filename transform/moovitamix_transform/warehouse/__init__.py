@@ -517,7 +517,7 @@ class Warehouse:
             raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none") from None
 
     def _kept(self, table: str, opened: DeltaTable) -> int:
-        """What was opened or made just now serves those who read its version next: on a store each opening is a wait."""
+        """What is open now serves those who read its version next: on a store each opening is a wait."""
         self._opened[table, opened.version()] = opened
         return opened.version()
 
