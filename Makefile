@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
+# Images of Python set it, and then every process compiles all that it imports: half a second of each `moovitamix`, nearly
+# one of each connector.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test coverage test-wheel test-system soak image lint docs bench lock clean
 help: ## this list

@@ -239,7 +239,7 @@ def test_a_page_without_total_does_not_hide_that_rows_were_removed(api, read, pa
     api.rows["tracks"] = tracks(*range(1000))
 
     def remove_fifty(request):
-        if request.page == 5 and len(api.rows["tracks"]) == 1000:
+        if request.page >= 5:  # whichever of those in flight is answered first
             api.rows["tracks"] = tracks(*range(50, 1000))
         return api.page(request, total=None) if request.page in (5, 6) else None
 

@@ -1,6 +1,6 @@
 """What every contract shares: column types, and how a result is brought to them and held against them."""
 
-from collections.abc import Collection
+from functools import cache
 from typing import Any, ClassVar
 
 import dataframely as dy
@@ -69,6 +69,7 @@ def plays(**options: Any) -> Any:  # noqa: ANN401
     )
 
 
+@cache
 def schema(contract: type[Contract]) -> pl.Schema:
     return contract.create_empty().schema
 
@@ -111,7 +112,8 @@ def require(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
     raise ContractBroken(f"{table}: {what}")
 
 
-def keeps(contract: type[Contract], columns: Collection[str] | None = None) -> pl.Expr:
+@cache
+def keeps(contract: type[Contract], columns: tuple[str, ...] | None = None) -> pl.Expr:
     """Whether a row keeps every rule of the contract's columns; that keys are unique is no question of one row.
 
     Args:
@@ -136,13 +138,17 @@ def _is_kept(rows: pl.LazyFrame, contract: type[Contract]) -> bool:
 
     False may be a collision of two hashes: the caller looks again, at the rows themselves.
     """
-    columns = contract.columns()
-    if not contract.matches(type(contract.__name__, (Contract,), dict(columns))):
-        return False  # it has rules across columns, which only dataframely itself can judge
+    if _has_rules_across_columns(contract):
+        return False  # which only dataframely itself can judge
     key = pl.struct(contract.primary_key()).hash(seed=0)
     judged = rows.select(key=key, is_kept=keeps(contract)).collect(engine="streaming")
     # Counted here, in one column: the streaming engine's own `n_unique` takes three times as long.
     return bool(judged["is_kept"].all()) and judged["key"].n_unique() == judged.height
+
+
+@cache
+def _has_rules_across_columns(contract: type[Contract]) -> bool:
+    return not contract.matches(type(contract.__name__, (Contract,), dict(contract.columns())))
 
 
 def _listed(columns: pl.Schema) -> str:

@@ -49,8 +49,11 @@ def find(engine: Engine, accepted: dict[str, int] | None, tables: dict[str, int]
             _complete(warehouse, stream, {**tables, "generations": accepted["generations"]}) if accepted else ()
         )
         every = _complete(warehouse, stream, tables)
+        fresh = [each for each in every if each not in known]
+        if not fresh:
+            continue
         last = _last_with_ids(engine, stream, tables, [each for each in every if each in known])
-        for generation in (each for each in every if each not in known):
+        for generation in fresh:
             ids = _ids(engine, stream, tables, generation)
             if ids.is_empty():  # it says that all are gone, not that others came
                 continue

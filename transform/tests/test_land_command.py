@@ -1,4 +1,4 @@
-"""`moovitamix land` as a process: what goes in on stdin, out on stdout and stderr, and what its end leaves behind."""
+"""`moovitamix land`: what goes in on stdin, out on stdout and stderr, and what its end leaves behind."""
 
 import os
 import pty
@@ -6,21 +6,43 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from moovitamix_transform import sources
+from moovitamix_transform.cli.app import run_command
 from moovitamix_transform.warehouse import Warehouse
 
 Line = Callable[..., bytes]
+Command = Callable[..., Any]
 MOOVITAMIX = Path(sys.executable).with_name("moovitamix")
 GLOBAL = b'{"type":"STATE","state":{"type":"GLOBAL","global":{"stream_states":[]}}}'
 
 
-def land(warehouse: Path, stdin: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
-    command = [MOOVITAMIX, "land", "--warehouse", warehouse, *options]
-    return subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=False)
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+@pytest.fixture
+def land(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """A `land` in this process, with a file for its stdin: `land(warehouse, b"...", "--log-level", "WARN")`."""
+
+    def run(warehouse: Path, sent: bytes, *options: str) -> Done:
+        file = tmp_path.with_name(f"{tmp_path.name}.stdin")  # beside the warehouse, which is all that is in its folder
+        file.write_bytes(sent)
+        capfdbinary.readouterr()
+        with file.open() as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            code = run_command(["land", "--warehouse", str(warehouse), *options])
+        return Done(code, *capfdbinary.readouterr())
+
+    return run
 
 
 def started(warehouse: Path) -> subprocess.Popen[bytes]:
@@ -70,7 +92,7 @@ def test_a_state_is_echoed_while_the_input_is_still_open(tmp_path: Path, record:
 
 @pytest.mark.parametrize("moment", ["at_once", "when_its_commit_is_seen"])
 def test_a_land_that_is_killed_leaves_a_state_with_exactly_its_records(
-    tmp_path: Path, record: Line, state: Line, moment: str
+    land: Command, tmp_path: Path, record: Line, state: Line, moment: str
 ):
     log = tmp_path / "source" / "tracks" / "_delta_log"
 
@@ -97,7 +119,7 @@ def test_a_land_that_is_killed_leaves_a_state_with_exactly_its_records(
     assert complete == [("tracks", 2)], "the killed generation 1 is not complete, nor used again"
 
 
-def test_odd_lines_are_kept_whole_and_the_exit_code_is_0(tmp_path: Path, record: Line, state: Line):
+def test_odd_lines_are_kept_whole_and_the_exit_code_is_0(land: Command, tmp_path: Path, record: Line, state: Line):
     long_text = '{"id": 1, "name": "' + "é" * 5_000_000 + '"}'
     good = record("users", {"id": 1})
     lines = [
@@ -133,20 +155,22 @@ def test_odd_lines_are_kept_whole_and_the_exit_code_is_0(tmp_path: Path, record:
     assert "lines without a stream: 6 received, 0 landed, 6 quarantined lines" in done.stderr.decode()
 
 
-def test_an_empty_input_is_a_good_one(tmp_path: Path):
+def test_an_empty_input_is_a_good_one(land: Command, tmp_path: Path):
     done = land(tmp_path, b"")
 
     assert (done.returncode, done.stdout) == (0, b"")
     assert Warehouse(str(tmp_path)).count("_meta/generations") == 0
 
 
-def test_a_last_state_without_a_lines_end_is_echoed_with_one(tmp_path: Path, state: Line):
+def test_a_last_state_without_a_lines_end_is_echoed_with_one(land: Command, tmp_path: Path, state: Line):
     done = land(tmp_path, state("users", "1"))
 
     assert (done.returncode, done.stdout) == (0, state("users", "1") + b"\n")
 
 
-def test_a_failed_read_lands_what_came_and_says_why_without_a_traceback(tmp_path: Path, record: Line, state: Line):
+def test_a_failed_read_lands_what_came_and_says_why_without_a_traceback(
+    land: Command, tmp_path: Path, record: Line, state: Line
+):
     error = (
         b'{"type":"TRACE","trace":{"type":"ERROR","emitted_at":1,"error":{"message":"no rights for a.b@example.org"}}}'
     )
@@ -166,7 +190,7 @@ def test_a_failed_read_lands_what_came_and_says_why_without_a_traceback(tmp_path
     ]
 
 
-def test_the_sources_log_is_on_stderr_by_level_and_without_addresses(tmp_path: Path):
+def test_the_sources_log_is_on_stderr_by_level_and_without_addresses(land: Command, tmp_path: Path):
     log = '{"type":"LOG","log":{"level":"%s","message":"%s for Jane.Doe+x@example.org"}}'
     sent = "\n".join(log % (level, level.lower()) for level in ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")).encode()
 
@@ -177,7 +201,7 @@ def test_the_sources_log_is_on_stderr_by_level_and_without_addresses(tmp_path: P
     assert [line for line in shown if "info" in line or "debug" in line] == []
 
 
-def test_full_refresh_of_listens_is_a_new_generation(tmp_path: Path, record: Line):
+def test_full_refresh_of_listens_is_a_new_generation(land: Command, tmp_path: Path, record: Line):
     listens = record("listen_history", {"user_id": 1})
 
     land(tmp_path, listens)
@@ -187,7 +211,7 @@ def test_full_refresh_of_listens_is_a_new_generation(tmp_path: Path, record: Lin
     assert rows["_airbyte_generation_id"].sort().to_list() == [1, 2]
 
 
-def test_full_refresh_of_an_unknown_stream_is_a_usage_error(tmp_path: Path):
+def test_full_refresh_of_an_unknown_stream_is_a_usage_error(land: Command, tmp_path: Path):
     done = land(tmp_path / "warehouse", b"", "--full-refresh", "artists")
 
     assert done.returncode == 2
@@ -254,7 +278,7 @@ def test_a_reader_that_has_gone_is_told_and_the_states_stay_committed(tmp_path: 
     assert list(sources.states(Warehouse(str(tmp_path)))) == ["users"]
 
 
-def test_a_second_land_at_the_same_moment_changes_nothing(tmp_path: Path, record: Line, state: Line):
+def test_a_second_land_at_the_same_moment_changes_nothing(land: Command, tmp_path: Path, record: Line, state: Line):
     with started(tmp_path) as first:
         send(first, record("users", {"id": 1}), state("users", "1"))
         heard(first)

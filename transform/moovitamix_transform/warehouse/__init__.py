@@ -229,7 +229,7 @@ class Warehouse:
             return bool(DeltaTable.is_deltatable(self.uri(table), self._options))
 
     def version(self, table: str) -> int:
-        return self._table(table).version()
+        return self._kept(table, self._table(table))
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
         return pl.scan_delta(self._table(table, version), storage_options=self._polars_options)
@@ -543,7 +543,7 @@ class Warehouse:
             raise NoSuchTable(f"{self.uri(table)}: expected a Delta table, found none") from None
 
     def _kept(self, table: str, opened: DeltaTable) -> int:
-        """A version of our own making serves those who read it next, unopened: on a store each opening is a wait."""
+        """What is open now serves those who read its version next: on a store each opening is a wait."""
         self._opened[table, opened.version()] = opened
         return opened.version()
 

@@ -14,6 +14,9 @@ from moovitamix_transform import run_history
 from moovitamix_transform.alarms import incidents
 from moovitamix_transform.warehouse import Warehouse
 
+# apprise looks for a module that Python 3.11 and 3.12 are about to lose, when its first channel is made.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
 Command = Callable[..., Any]
 Write = Callable[[str], str]
 NO_TRACKS = "user(7)\nfor stream in ('tracks', 'users', 'listen_history'):\n    status(stream, 'COMPLETE')"
@@ -61,13 +64,12 @@ def webhook() -> Iterator[Webhook]:
 
 
 @pytest.fixture
-def run(start: Callable[..., Any], source: Write) -> Callable[..., tuple[int, str]]:
-    """One `moovitamix run` as a process of its own: its exit code, and all that it printed."""
+def run(moovitamix: Command, source: Write) -> Callable[..., tuple[int, str]]:
+    """One `moovitamix run`: its exit code, and all that it printed."""
 
     def once(body: str, *arguments: str) -> tuple[int, str]:
-        process = start("run", "--source", source(body), *arguments)
-        out, err = process.communicate(timeout=60)
-        return process.returncode, out + err
+        done = moovitamix("run", "--source", source(body), *arguments)
+        return done.code, done.out + done.err
 
     return once
 

@@ -46,7 +46,7 @@ def made(name: str, source: str, rows: pl.DataFrame) -> pl.DataFrame:
 def offenders(name: str, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows that break a rule of the model's contract, as far as their columns say; that keys are unique no batch
     can tell."""
-    return rows.filter(~contracts.keeps(models()[name].contract, rows.columns))
+    return rows.filter(~contracts.keeps(models()[name].contract, tuple(rows.columns)))
 
 
 def _of(model: Model, given: dict[str, pl.LazyFrame]) -> pl.LazyFrame:

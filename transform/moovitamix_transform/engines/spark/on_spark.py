@@ -144,7 +144,7 @@ class OnSpark:
             for at, name in zip(range(1, len(found), 3), by_ends, strict=True)
         }
         judged = pl.DataFrame(values, schema={name: schema[name] for name in by_ends})
-        return bool(judged.select(contracts.keeps(model.contract, by_ends).all()).item())
+        return bool(judged.select(contracts.keeps(model.contract, tuple(by_ends)).all()).item())
 
     def _refuse(self, model: Model, offenders: DataFrame) -> None:
         """ContractBroken where there are some, as Polars says it."""
