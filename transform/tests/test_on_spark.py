@@ -10,6 +10,7 @@ import pytest
 from moovitamix_transform.build import build
 from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.engines.spark import session
+from moovitamix_transform.erasing.forget import forget
 from moovitamix_transform.errors import ContractBroken, EngineFailed
 from moovitamix_transform.graph import models
 from moovitamix_transform.warehouse import Warehouse
@@ -74,7 +75,23 @@ def test_a_build_of_spark_is_one_of_polars_and_leaves_nothing_behind(landed, eng
 
     assert (by_spark.engine, by_spark.build_id) == ("spark", 1)
     assert by_polars == by_spark, "a full rebuild by the other engine finds every table as it is, and publishes nothing"
-    assert not Path(landed.warehouse.root, "_meta", "scratch").exists()
+    assert [*Path(landed.warehouse.root, "_meta", "scratch").iterdir()] == []
+
+
+def test_a_person_is_erased_from_files_that_spark_wrote(landed, engine):
+    with landed.warehouse.writing():
+        build(landed.warehouse, "spark", engine=engine)
+    root = Path(landed.warehouse.root)
+    assert any("spark-" in path.as_posix() for path in root.rglob("*.parquet"))
+
+    forget(landed.warehouse, 7)
+
+    assert landed.rows("dim_users").is_empty()
+    assert landed.rows("fct_listens").is_empty(), "user 8 played nothing"
+    assert landed.rows("stg_listen_history")["user_id"].to_list() == [8]
+    for path in (path for path in root.rglob("*.parquet")):
+        rows = pl.read_parquet(path)
+        assert "user_id" not in rows.columns or 7 not in rows["user_id"].to_list(), path
 
 
 def test_what_a_killed_build_held_is_gone_with_the_next_writer(landed, engine):

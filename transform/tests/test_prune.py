@@ -164,6 +164,21 @@ def test_bytes_are_reclaimed_and_a_dry_one_changes_no_file(pipeline, days):
     assert sum(_files(pipeline.warehouse.root).values()) < sum(files.values())
 
 
+def test_what_a_killed_build_on_spark_had_written_is_removed(pipeline, days):
+    days({1: "a"})
+    pipeline.build()
+    table = Path(pipeline.warehouse.root, "marts", "dim_tracks")
+    litter = [table / "spark-1" / name for name in ("part-0.parquet", "_temporary/0/task/part-1.parquet", ".part-0.crc")]
+    for file in litter:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"rows of nobody")
+
+    with pipeline.warehouse.writing():
+        prune.reclaim(pipeline.warehouse, builds.every(pipeline.warehouse), is_dry=False)
+
+    assert [file for file in litter if file.exists()] == []
+
+
 def test_a_sync_after_a_prune_goes_on_incrementally(pipeline, days, record: Line, state: Line):
     days({1: "a"}, {1: "a"}, {1: "a"})
     pipeline.land([record("listen_history", {"user_id": 1, "items": [1], **AT}), state("listen_history", "2026-01-01")])

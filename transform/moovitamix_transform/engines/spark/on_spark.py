@@ -1,9 +1,10 @@
 """Spark: reads and writes the tables' Parquet files on the executors, commits them from here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import ClassVar
 from urllib.parse import unquote
+from uuid import uuid4
 
 import narwhals as nw
 import polars as pl
@@ -31,6 +32,8 @@ class OnSpark:
     warehouse: Warehouse
     spark: SparkSession
     name: ClassVar[str] = "spark"
+    # A store has no lock: another build may hold something beside this one.
+    _scratch: str = field(default_factory=lambda: f"{SCRATCH}/{uuid4()}", init=False)
 
     def scan(self, path: str, version: int) -> Frame:
         return _frame(files.read(self.spark, self.warehouse, path, version))
@@ -76,8 +79,8 @@ class OnSpark:
         """In files, which outlive the executor that wrote them, and end the plan that made them: one that goes on from
         table to table outgrows the driver's memory."""
         native = rows.to_native()
-        written = files.write(self.spark, self.warehouse, SCRATCH, native)
-        kept = files.read_files(self.spark, self.warehouse, SCRATCH, written, native.schema)
+        written = files.write(self.spark, self.warehouse, self._scratch, native)
+        kept = files.read_files(self.spark, self.warehouse, self._scratch, written, native.schema)
         return Held(_frame(kept), sum(each.statistics["numRecords"] for each in written))
 
     def collect(self, rows: Frame) -> pl.DataFrame:
@@ -117,12 +120,8 @@ class OnSpark:
     def require(self, model: Model, rows: Frame) -> None:
         native, key = rows.to_native(), list(model.contract.primary_key())
         if not self._keeps_rules(model, native):
-            self._refuse(
-                model,
-                self.in_batches(
-                    rows, partial(executors.offenders, model.name), contracts.schema(model.contract)
-                ).to_native(),
-            )
+            judge = partial(executors.offenders, model.name)
+            self._refuse(model, self.in_batches(rows, judge, contracts.schema(model.contract)).to_native())
         twice = native.groupBy(*key).count().filter("count > 1").drop("count")
         self._refuse(model, native.join(twice, on=key, how="semi").select(*native.columns))
 
@@ -170,7 +169,7 @@ class OnSpark:
 
     def clear(self) -> None:
         """Nothing that was held is needed any more."""
-        files.delete(self.spark, files.url(self.warehouse, SCRATCH))
+        files.delete(self.spark, files.url(self.warehouse, self._scratch))
 
 
 def _frame(rows: DataFrame) -> Frame:
