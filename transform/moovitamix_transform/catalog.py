@@ -87,6 +87,8 @@ def resolve(warehouse: Warehouse, table: str, as_of: AsOf | None = None) -> pl.L
     entry = found[table]
     if as_of is not None:
         return warehouse.scan(entry.path, _version(warehouse, entry, builds.find(warehouse, as_of)))
+    if entry.version is None and table == "incidents":
+        return pl.LazyFrame(schema=incidents.SCHEMA)  # made with the first one
     if entry.version is None:
         raise NoSuchTable(
             f"{table}: expected a built table, but no build is published yet; `moovitamix build` makes one"

@@ -75,7 +75,7 @@ def test_a_build_of_spark_is_one_of_polars_and_leaves_nothing_behind(landed, eng
 
     assert (by_spark.engine, by_spark.build_id) == ("spark", 1)
     assert by_polars == by_spark, "a full rebuild by the other engine finds every table as it is, and publishes nothing"
-    assert [*Path(landed.warehouse.root, "_meta", "scratch").iterdir()] == []
+    assert [*Path(landed.warehouse.root).glob("_meta/scratch/*")] == []
 
 
 def test_a_person_is_erased_from_files_that_spark_wrote(landed, engine):
@@ -155,6 +155,13 @@ def test_executors_with_another_version_of_a_model_end_the_build(landed, engine,
 
     with pytest.raises(EngineFailed, match="expected the driver's moovitamix on the executors"), session.explained("X"):
         made.collect()
+
+
+def test_a_driver_whose_java_has_ended_says_so(spark):
+    expected = "Spark at local: its Java process here has ended"
+
+    with pytest.raises(EngineFailed, match=expected), session.explained("local"):
+        raise ConnectionRefusedError(111, "Connection refused")
 
 
 def test_without_hadoops_s3a_it_says_which_package_to_add(spark):

@@ -168,7 +168,9 @@ def test_what_a_killed_build_on_spark_had_written_is_removed(pipeline, days):
     days({1: "a"})
     pipeline.build()
     table = Path(pipeline.warehouse.root, "marts", "dim_tracks")
-    litter = [table / "spark-1" / name for name in ("part-0.parquet", "_temporary/0/task/part-1.parquet", ".part-0.crc")]
+    litter = [
+        table / "spark-1" / name for name in ("part-0.parquet", "_temporary/0/task/part-1.parquet", ".part-0.crc")
+    ]
     for file in litter:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"rows of nobody")

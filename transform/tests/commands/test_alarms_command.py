@@ -330,3 +330,11 @@ def test_a_settings_file_with_an_unknown_key_is_a_usage_error(moovitamix: Comman
 
     assert (done.code, done.out) == (2, "")
     assert done.err == "moovitamix: moovitamix.toml: [volume] shares: expected share, got an unknown key\n"
+
+
+def test_without_an_incident_the_table_of_them_is_empty(moovitamix, source):
+    moovitamix("run", "--source", source("sync()"))
+
+    shown = moovitamix("show", "incidents", "--json")
+
+    assert (shown.code, shown.out.strip()) == (0, "[]")

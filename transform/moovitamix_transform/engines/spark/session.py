@@ -123,9 +123,13 @@ def explained(master: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        raise EngineFailed(
-            f"Spark at {master}: {_cause(str(error))}. The build is not published; the one before stays."
-        ) from error
+        raise _failed(master, _cause(str(error))) from error
+    except ConnectionError as error:
+        raise _failed(master, f"its Java process here has ended ({error})") from error
+
+
+def _failed(master: str, what: str) -> EngineFailed:
+    return EngineFailed(f"Spark at {master}: {what}. The build is not published; the one before stays.")
 
 
 def _cause(text: str) -> str:
