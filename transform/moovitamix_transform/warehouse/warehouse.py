@@ -43,7 +43,7 @@ from moovitamix_transform.warehouse.delta import (
 from moovitamix_transform.warehouse.lock import LOCK, is_locked, locked
 
 # 1: version 0.1.0. 2: _meta/runs has what a run records of itself, columns over which 0.1.0 ends in a TypeError.
-# From 1 to 2 is no more than to say so: each reader takes a row without them, and the first one with them widens the table.
+# From 1 to 2 is no more than to say so: each reader takes a row without them, and the first with them widens the table.
 LAYOUT = 2
 SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 _UNFIT = frozenset("%[]")
