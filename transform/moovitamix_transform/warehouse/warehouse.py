@@ -75,9 +75,7 @@ class Warehouse:
             )
         scheme = self.root.partition("://")[0]
         if not self.is_local and scheme not in _SCHEMES:
-            raise UsageError(
-                f"--warehouse: expected a folder or a URL of {', '.join(_SCHEMES)}, got one of {scheme!r}"
-            )
+            raise UsageError(f"--warehouse: expected a folder or a URL of {', '.join(_SCHEMES)}, got one of {scheme!r}")
         endpoint = os.environ.get(_ENDPOINT)
         if not self.is_local and endpoint and "://" not in endpoint:  # Polars and delta-rs end in a panic over it
             raise UsageError(f"{_ENDPOINT}: expected a URL such as http://127.0.0.1:9000, got {endpoint!r}")
