@@ -51,7 +51,7 @@ def test_a_field_that_appears_is_told_once_with_its_first_value_and_count(pipeli
     assert ["isrc" in notice for notice in appeared.notices] == [True]
     assert '2 records, first "US-1"' in appeared.notices[0]
     assert later.notices == []
-    assert '"isrc": "US-1"' in pipeline.texts("tracks")[3]
+    assert sum('"isrc": "US-1"' in text for text in pipeline.texts("tracks")) == 1
 
 
 def test_however_the_records_are_laid_out_a_field_is_counted_where_it_has_a_value(pipeline, sync):

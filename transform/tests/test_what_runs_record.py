@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from moovitamix_transform import connector, run_history, runs, surroundings, warehouse
+from moovitamix_transform import connector, run_history, runs, surroundings
 from moovitamix_transform.errors import NewerLayout
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.recording import recorded
@@ -162,7 +162,7 @@ def test_a_table_that_an_older_version_cannot_read_is_in_a_layout_that_it_refuse
     with house.writing(), recorded(house, "build"):
         pass
     after = house.scan("_meta/layout").collect()["version"].to_list()
-    monkeypatch.setattr(warehouse, "LAYOUT", 1)  # what the older one knows
+    monkeypatch.setattr("moovitamix_transform.warehouse.warehouse.LAYOUT", 1)  # what the older one knows
 
     assert (read, before, sorted(after)) == (house, [1], [1, 2])
     assert set(house.scan(runs.TABLE).collect_schema()) > set(OLD_SCHEMA)
