@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import narwhals as nw
 
 from moovitamix_transform.engines.engine import Engine, Frame, Held
+from moovitamix_transform.errors import ContractBroken
 from moovitamix_transform.graph import Model
 
 # Above this part of the table's rows a whole new version is cheaper than the replaced rows.
@@ -206,4 +207,12 @@ def _write(engine: Engine, model: Model, changes: Changes, known: Known) -> Step
         return Step(known.version, changes)
     engine.require(model, changes.added.rows)
     removed = Held(changes.removed.rows.select(model.contract.primary_key()), changes.removed.count)
-    return Step(engine.replace(model, known.version, removed, changes.added), changes)
+    version = engine.replace(model, known.version, removed, changes.added)
+    expected = known.count - changes.removed.count + changes.added.count
+    got = engine.warehouse.count(model.path, version)
+    if got != expected:  # nothing else would see a removed row that stayed beside the one that replaces it
+        raise ContractBroken(
+            f"{model.name}: expected {expected} rows once {changes.removed.count} of {known.count} were replaced by "
+            f"{changes.added.count}, got {got}"
+        )
+    return Step(version, changes)

@@ -20,11 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from moovitamix_transform import builds, epochs, incremental, news, prune, runs, sources
 from moovitamix_transform.build import build
 from moovitamix_transform.engines import on_polars
-from moovitamix_transform.engines.engine import Engine
+from moovitamix_transform.engines.engine import Engine, Held
 from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.erasing.forget import forget
-from moovitamix_transform.errors import ApiReset, NoSuchUser
-from moovitamix_transform.graph import SOURCES, models
+from moovitamix_transform.errors import ApiReset, ContractBroken, NoSuchUser
+from moovitamix_transform.graph import SOURCES, Model, models
 from moovitamix_transform.landing import Landing
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.tables import scan
@@ -253,3 +253,24 @@ def test_a_changed_list_rewrites_only_its_own_rows(pipeline, record):
     assert of_seven["track_id"].to_list() == [7, 2, 3]
     assert pipeline.rows("user_track_interactions").filter(pl.col("user_id") == 7)["track_id"].to_list() == [2, 3, 7]
     assert pipeline.rows("user_profiles").height == 50
+
+
+class Forgetful(OnPolars):
+    """An engine that does not find the rows it shall remove, as a file under another name would have it."""
+
+    def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
+        return self.warehouse.replace(model.path, known, pl.DataFrame(), self.collect(added.rows))
+
+
+def test_a_removed_row_that_stayed_breaks_the_build(pipeline, record):
+    listen = {"user_id": 7, "created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00"}
+    others = [record("listen_history", {**listen, "user_id": number, "items": [1]}) for number in range(50, 60)]
+    pipeline.land([*others, record("listen_history", {**listen, "items": [1, 2]})])
+    before = pipeline.build().build
+    pipeline.land([record("listen_history", {**listen, "updated_at": "2026-01-02T00:00:00", "items": [3]})])
+
+    expected = "stg_listen_history: expected 11 rows once 1 of 11 were replaced by 1, got 12"
+    with pytest.raises(ContractBroken, match=expected), pipeline.warehouse.writing():
+        build(pipeline.warehouse, "by-hand", engine=Forgetful(pipeline.warehouse))
+
+    assert builds.newest(pipeline.warehouse) == before

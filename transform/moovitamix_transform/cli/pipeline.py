@@ -225,7 +225,8 @@ def build(
 def _settings_of_spark(given: list[str]) -> dict[str, str]:
     odd = [each for each in given if not re.fullmatch(r"spark\.[^=\s]+=.*", each)]
     if odd:
-        raise UsageError(f"build --conf: expected NAME=VALUE with a name such as spark.executor.memory, got {odd[0]!r}")
+        name = odd[0].partition("=")[0]  # the value may be a secret
+        raise UsageError(f"build --conf: expected NAME=VALUE with a name such as spark.executor.memory, got {name!r}")
     return dict(each.split("=", 1) for each in given)
 
 

@@ -48,6 +48,14 @@ def test_what_cannot_be_meant_is_a_usage_error(moovitamix: Command, landed: None
     assert message in " ".join(done.err.split())
 
 
+def test_the_value_of_a_setting_that_is_refused_is_not_shown(moovitamix: Command, landed: None):
+    done = moovitamix("build", "--engine", "spark", "--conf", "fs.s3a.secret.key=canary")
+
+    assert done.code == 2
+    assert "fs.s3a.secret.key" in done.err
+    assert "canary" not in done.err
+
+
 def test_without_the_extra_it_says_how_to_install_it(landed: None):
     build = [sys.executable, "-c", WITHOUT_PYSPARK, "build", "--engine", "spark"]
 
