@@ -5,7 +5,7 @@ from typing import Any
 import narwhals as nw
 
 from moovitamix_transform.marts.deletions import gone_after
-from moovitamix_transform.staging.latest import latest
+from moovitamix_transform.staging.latest import Hold, as_planned, latest
 
 
 def history(
@@ -15,6 +15,7 @@ def history(
     stream: str,
     key: str,
     attributes: list[str],
+    hold: Hold = as_planned,
 ) -> nw.LazyFrame[Any]:
     """One row per key and period with unchanged attributes: no overlap, no gap but while the key was gone.
 
@@ -25,7 +26,7 @@ def history(
         the key, the attributes, valid_from (inclusive), valid_to (exclusive, null = current) datetime[us, UTC],
         is_current bool
     """
-    seen = latest(base, source, [key, "generation_id"]).select(
+    seen = latest(base, source, [key, "generation_id"], hold).select(
         key, "generation_id", *attributes, nw.col("extracted_at").alias("at"), nw.lit(False).alias("is_gone")
     )
     events = nw.concat([seen, _departures(base, generations, stream, key, seen)])
