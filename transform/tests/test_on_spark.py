@@ -15,7 +15,7 @@ from moovitamix_transform.errors import ContractBroken, EngineFailed
 from moovitamix_transform.graph import models
 from moovitamix_transform.warehouse import Warehouse
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(300)]
 
 MONDAY, TUESDAY = "2026-01-05T10:00:00", "2026-01-06T10:00:00.123456"
 
