@@ -153,7 +153,8 @@ def _configured(name: str, is_full_refresh: bool) -> dict[str, object]:
 
 @contextmanager
 def started(source: Source, catalog: str, state: str, on_stderr: Callable[[str], None]) -> Iterator["RunningSource"]:
-    """The running source; when the block ends, however it ends, the process and all it started are gone."""
+    """The running source; when the block ends, however it ends, the process and all it started are gone, and with them
+    the folder of its config, catalog and state: should this process be killed, the supervisor removes it."""
     with tempfile.TemporaryDirectory(prefix="moovitamix-") as folder:
         argv = source.argv(Path(folder), catalog, state)
         peak_fd, told_fd = os.pipe()
@@ -165,7 +166,7 @@ def started(source: Source, catalog: str, state: str, on_stderr: Callable[[str],
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 pass_fds=[told_fd],
-                env={**os.environ, supervise.PEAK_FD: str(told_fd)},
+                env={**os.environ, supervise.PEAK_FD: str(told_fd), supervise.FOLDER: folder},
             )
             os.close(told_fd)
             running = RunningSource(process, source.name, on_stderr)
