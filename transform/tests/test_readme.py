@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import typer
-from moovitamix_transform.cli.app import app
+from moovitamix_transform.cli.app import app, run_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -28,6 +28,19 @@ def commands(group: Any, before: str = "moovitamix") -> list[str]:  # noqa: ANN4
 @pytest.mark.parametrize("command", commands(typer.main.get_command(app)))
 def test_the_readme_names_the_command(command: str):
     assert re.search(rf"^\| `{command}(`| [A-Z-])", README, re.M), f"the README's table of commands lacks `{command}`"
+
+
+@pytest.mark.parametrize("group", ["", "history", "quarantine", "state"])
+def test_help_tells_whole_sentences_of_each_command(
+    group: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    run_command([*group.split(), "--help"])
+
+    described = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert described
+    assert [line for line in described if not line.endswith(".") or line.endswith("...")] == []
 
 
 @pytest.mark.timeout(300)
