@@ -100,9 +100,7 @@ def print_landing(warehouse: Warehouse, run: Run, console: Console) -> None:
             soft_wrap=True,
         )
     if lines := sum(entry.quarantined_lines for entry in run.streams):
-        counted = "1 line that is no record was" if lines == 1 else f"{lines:,} lines that are no records were"
-        console.print(
-            f"quarantined: {counted} put aside; `{command_line('show _lines', warehouse)}` shows them", soft_wrap=True
-        )
+        command = command_line("show _lines", warehouse)
+        console.print(f"quarantined: {lines:,} lines that are no records; `{command}` shows them", soft_wrap=True)
     if not any(entry.received for entry in run.streams):
         console.print("note: expected Airbyte messages with records, none came", soft_wrap=True)
