@@ -160,13 +160,13 @@ def started(source: Source, catalog: str, state: str, on_stderr: Callable[[str],
         peak_fd, told_fd = os.pipe()
         with open(peak_fd, "rb", buffering=0) as peak:  # noqa: PTH123 - a descriptor, no path
             process = subprocess.Popen(  # noqa: S603 - the command the user asked for, as a list, no shell
-                [sys.executable, "-I", supervise.__file__, *argv],
+                [sys.executable, "-I", supervise.__file__, supervise.REMOVE, folder, *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 pass_fds=[told_fd],
-                env={**os.environ, supervise.PEAK_FD: str(told_fd), supervise.FOLDER: folder},
+                env={**os.environ, supervise.PEAK_FD: str(told_fd)},
             )
             os.close(told_fd)
             running = RunningSource(process, source.name, on_stderr)

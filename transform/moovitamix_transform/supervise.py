@@ -1,8 +1,9 @@
-"""Runs a command and ends it, with all it started, when its own parent is gone: `supervise.py COMMAND [ARG …]`.
+"""Runs a command and ends it, with all it started, when its own parent is gone: `supervise.py [--remove FOLDER] COMMAND
+[ARG …]`.
 
 Its stdin is the lifeline: whatever ends the parent, SIGKILL included, closes the other end. Started by path with the
 standard library alone, so that it costs no imports. Where MOOVITAMIX_PEAK_FD names an open file, it says there at the
-end how much memory the command took; the folder that MOOVITAMIX_FOLDER names goes with the command.
+end how much memory the command took. A folder to remove goes with the command.
 """
 
 import contextlib
@@ -20,14 +21,15 @@ from pathlib import Path
 GRACE_SECONDS = 2.0
 NOT_STARTED = 127  # as a shell says it
 PEAK_FD = "MOOVITAMIX_PEAK_FD"
-FOLDER = "MOOVITAMIX_FOLDER"
+REMOVE = "--remove"
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the lifeline alone ends it
 _ROUNDS = 100
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # Linux: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 
 
 def main(command: list[str]) -> int:
-    peak_fd, folder = os.environ.pop(PEAK_FD, None), os.environ.pop(FOLDER, None)
+    folder, command = (command[1], command[2:]) if command[0] == REMOVE else (None, command)
+    peak_fd = os.environ.pop(PEAK_FD, None)
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     _process_control(_ADOPT_ORPHANS, 1)
