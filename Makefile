@@ -31,8 +31,10 @@ run: .venv/.run ## start the API, sync it, build every table, print a summary (a
 test: .venv/.dev ## every test that needs Python packages only
 	@$(BIN)/python -m pytest -n 2
 
+# Processes that tests start elsewhere write where COVERAGE_FILE says; without it, into the folder that the test removes.
 coverage: .venv/.spark ## the same and the tests on Spark, with the lines that no test reaches; fails below 95 %
-	@$(BIN)/python -m pytest -m "not (image_tests or system or long or soak)" -n 2 --cov --cov-report=term
+	@COVERAGE_FILE="$(CURDIR)/.coverage" $(BIN)/python -m pytest \
+	    -m "not (image_tests or system or long or soak)" -n 2 --cov --cov-report=term
 
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py
