@@ -31,14 +31,16 @@ run: .venv/.run ## start the API, sync it, build every table, print a summary (a
 test: .venv/.dev ## every test that needs Python packages only
 	@$(BIN)/python -m pytest -n 2
 
-coverage: .venv/.dev ## the same, a quarter slower, with the lines that no test reaches; fails below 95 %
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+# Processes that tests start elsewhere write where COVERAGE_FILE says; without it, into the folder that the test removes.
+coverage: .venv/.spark ## the same and the tests on Spark, with the lines that no test reaches; fails below 95 %
+	@COVERAGE_FILE="$(CURDIR)/.coverage" $(BIN)/python -m pytest \
+	    -m "not (image_tests or system or long or soak)" -n 2 --cov --cov-report=term
 
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py
 
 test-system: .venv/.spark .venv-system/pyairbyte/.done .venv-system/prefect/.done .venv-system/chromium/.done ## the tests that need more: an S3 server, PyAirbyte, Prefect, Chromium, a Spark cluster; installs what they need
-	@$(BIN)/python -m pytest -m "(system or long) and not soak" -n 2
+	@$(BIN)/python -m pytest -m "(spark or system or long) and not soak" -n 2
 
 # Spark runs the same code in the same environment; its package is half a gigabyte, which `make test` does without.
 .venv/.spark: .venv/.dev transform/tests/spark.lock

@@ -14,6 +14,7 @@ One file without relative imports and without postponed annotations: some runner
 name. No component keeps what it reads on itself: the CDK reads all partitions of a stream through one instance.
 """
 
+import logging
 import math
 import time
 from array import array
@@ -274,6 +275,7 @@ class Attempts(local):
 
 
 ATTEMPTS = Attempts()
+LOGGER = logging.getLogger("airbyte")
 
 
 def setting(config: Config, name: str, default: int) -> int:
@@ -370,6 +372,11 @@ class PageErrorHandler(DefaultErrorHandler):
             end = f"It asks to wait {wait:.0f} s, longer than {longest} s: run the read again later."
         elif not rate_limited:
             ATTEMPTS.retries += 1
+            if pace_of(str(self.config.get("api_url"))).failed(attempt_count):
+                left, first = tries - attempt_count, 2 ** (attempt_count - 1)
+                seconds = first * (2**left - 1) if wait is None else left * wait
+                again = "once more" if left == 1 else f"{left} more times"
+                LOGGER.warning(f"{resolution.error_message} Trying {again}, for {seconds:.0f} s.")
             return None if wait is None else max(wait - 1, 0.001)  # the CDK adds a second, and takes 0 for None
         else:
             wait = max(1.0, 2.0 ** (attempt_count - 1) if wait is None else wait)
@@ -436,6 +443,7 @@ class Pace:
         self._opens_at = self._closed_until = 0.0  # time.monotonic()
         self._gap = self._least_gap = 0.0
         self._breadth, self._widest = math.inf, 1
+        self._has_answered = self._is_told = False
 
     def allow(self, requests_per_second: float | None) -> None:
         """At most so many requests a second from now on; None: as many as there are."""
@@ -483,6 +491,15 @@ class Pace:
             if self._gap < self.FIRST_GAP / 2:
                 self._gap = 0.0
             self._breadth += 1 / self.GROWTH
+            self._has_answered, self._is_told = True, False
+
+    def failed(self, attempts: int) -> bool:
+        """Whether a person should hear of it: an API that has not answered yet may be down; of one that has, the retry
+        failed too. Once, until the API answers again: the streams fail together."""
+        with self._lock:
+            is_news = not self._is_told and (attempts > 1 or not self._has_answered)
+            self._is_told = self._is_told or is_news
+            return is_news
 
 
 _REDIRECTS = requests.sessions.SessionRedirectMixin()

@@ -75,6 +75,36 @@ def test_an_answer_that_stays_broken_is_a_typed_error_after_five_retries(api, re
     assert any(log.startswith("tracks: stopped by an error after 100 rows in 1 pages") for log in sync.logs)
 
 
+def told(sync):
+    return [log for log in sync.logs if " more" in log and "Trying " in log]
+
+
+def test_an_api_that_is_down_is_told_of_at_once_and_once(api, read, reply, clock):
+    api.fault = lambda request: reply("", 503)
+
+    sync = read("tracks", "users")
+
+    (warning,) = told(sync)
+    assert f"GET {api.url}/" in warning
+    assert "expected a page of records, got HTTP 503" in warning
+    assert warning.endswith(" Trying 5 more times, for 31 s.")
+
+
+@pytest.mark.parametrize(
+    ("times", "ends"),
+    [
+        pytest.param(1, [], id="a_retry_mends_it"),
+        pytest.param(3, [" Trying 4 more times, for 30 s."], id="a_retry_does_not"),
+    ],
+)
+def test_an_api_that_has_answered_is_told_of_when_a_retry_fails(api, read, reply, clock, times, ends):
+    api.fault = faulty(api, 2, broken_replies(reply)["503"], times=times)
+
+    sync = read("tracks")
+
+    assert [log[-len(end) :] for log, end in zip(told(sync), ends, strict=True)] == ends
+
+
 @pytest.mark.parametrize(
     ("status", "failure", "advice"),
     [

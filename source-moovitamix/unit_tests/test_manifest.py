@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 CONNECTOR = Path(__file__).parents[1]
 MANIFEST = yaml.safe_load((CONNECTOR / "manifest.yaml").read_text())
@@ -193,10 +194,19 @@ def test_the_page_of_the_connector_has_airbytes_headings_in_their_order_and_name
     prerequisites = PAGE.partition("## Prerequisites")[2].partition("\n## ")[0]
     for name in SPEC["required"]:
         assert f"**{SPEC['properties'][name]['title']}**" in prerequisites
-    for option in SPEC["properties"].values():
+    for name, option in SPEC["properties"].items():
         default = option.get("default", "required" if option["title"] == "API URL" else "none")
         shown = str(default).partition("T00:00:00")[0]
-        assert re.search(rf"^\| {option['title']} \| {shown} \| ", PAGE, re.MULTILINE), option["title"]
+        assert re.search(rf"^\| {option['title']} \| `{name}` \| {shown} \| ", PAGE, re.MULTILINE), option["title"]
+
+
+def test_the_pages_example_of_a_config_is_one_that_the_spec_takes():
+    (example,) = re.findall(r"^```json\n(.+?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+    config = json.loads(example)
+
+    assert set(config) <= set(SPEC["properties"])
+    assert [error.message for error in Draft7Validator(SPEC).iter_errors(config)] == []
 
 
 def test_the_page_names_the_versions_and_limits_that_hold():

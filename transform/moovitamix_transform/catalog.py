@@ -7,7 +7,7 @@ import polars as pl
 from moovitamix_transform import builds, epochs, fields_seen, runs, sources
 from moovitamix_transform.alarms import incidents
 from moovitamix_transform.builds import AsOf, Build
-from moovitamix_transform.errors import NoSuchBuild, NoSuchTable, UsageError, WarehouseError
+from moovitamix_transform.errors import NoSuchBuild, NoSuchTable, UnknownTable, UsageError, WarehouseError
 from moovitamix_transform.files import registry
 from moovitamix_transform.graph import models
 from moovitamix_transform.streams import STREAMS
@@ -69,7 +69,7 @@ def load_table(warehouse: str, table: str, as_of: AsOf | None = None) -> pl.Lazy
         as_of: the number of a build, or a day: the last build before its end (UTC), as a `date` or as a text such as
             `2026-11-24`. By default the newest build; of the source tables, all that has landed.
     Raises:
-        NoSuchTable: an unknown name, or a table that this build did not have.
+        NoSuchTable: an unknown name (UnknownTable), or a table that this build did not have.
         NoSuchBuild: no such build, or its rows are not kept any more.
         WarehouseError: nothing there, or something else.
     """
@@ -79,11 +79,12 @@ def load_table(warehouse: str, table: str, as_of: AsOf | None = None) -> pl.Lazy
 def resolve(warehouse: Warehouse, table: str, as_of: AsOf | None = None) -> pl.LazyFrame:
     """A table's rows, by its bare name: of the newest build, or of the one that `as_of` finds.
 
-    Raises NoSuchTable for an unknown name and for one that is not built yet, NoSuchBuild as `builds.find` does.
+    Raises UnknownTable for an unknown name, NoSuchTable for one that is not built yet, NoSuchBuild as `builds.find`
+    does.
     """
     found = {entry.table: entry for entry in entries(warehouse)}
     if table not in found:
-        raise NoSuchTable(f"{table!r}: expected one of {', '.join(found)}")
+        raise UnknownTable(f"expected one of {', '.join(found)}, got {table!r}")
     entry = found[table]
     if as_of is not None:
         return warehouse.scan(entry.path, _version(warehouse, entry, builds.find(warehouse, as_of)))

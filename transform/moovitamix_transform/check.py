@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # pydantic takes a tenth of a second, which only the commands that judge shall wait for.
     from moovitamix_transform.alarms.settings import Settings
 
-Outcome = Literal["passed", "failed", "warned"]
+Outcome = Literal["passed", "failed", "warned", "accepted"]  # accepted: a warning that the settings name
 Judgement = tuple[Outcome, str]  # with its detail
 Judge = Callable[[Warehouse, Build], Judgement]
 
@@ -44,13 +44,17 @@ def check(warehouse: Warehouse, settings: "Settings | None" = None) -> list[Chec
     build = builds.newest(warehouse)
     if build is None:
         raise NoSuchTable(f"{warehouse.root}: expected a build to check, none is published yet; run `moovitamix build`")
+    settings = settings or default_settings()
     damage = {name: warehouse.damage(model.path, build.tables[name]) for name, model in models().items()}
     judgements: list[tuple[str, str, tuple[str, ...], Judge]] = [
         *(("contract", name, (name,), partial(_contract, name)) for name in models()),
         *(("ledger", name, (f"base_{name}", f"stg_{name}"), partial(_ledger, name)) for name in ledger.KEYS),
         ("ledger", "quarantine", ("quarantine", *(f"base_{name}" for name in ledger.KEYS)), _quarantine),
         *(("drift", name, (), partial(_drift, name)) for name in STREAMS),
-        *(("warning", warning.table, warning.reads, partial(_warning, warning)) for warning in all_warnings()),
+        *(
+            ("warning", warning.table, warning.reads, partial(_warning, warning, settings))
+            for warning in all_warnings()
+        ),
     ]
     results = []
     for kind, subject, reads, judge in judgements:
@@ -59,7 +63,7 @@ def check(warehouse: Warehouse, settings: "Settings | None" = None) -> list[Chec
             _judged(subject, partial(judge, warehouse, build)) if damaged is None else ("failed", damaged)
         )
         results.append(CheckResult(kind, subject, *judgement))
-    return [*results, *_alarms(warehouse, settings or default_settings())]
+    return [*results, *_alarms(warehouse, settings)]
 
 
 def _alarms(warehouse: Warehouse, settings: "Settings") -> Iterator[CheckResult]:
@@ -124,6 +128,7 @@ def _drift(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
     return "passed", "; ".join(parts) or "the fields are those the tables read"
 
 
-def _warning(warning: DataWarning, warehouse: Warehouse, build: Build) -> Judgement:
+def _warning(warning: DataWarning, settings: "Settings", warehouse: Warehouse, build: Build) -> Judgement:
     count = warning.count(OnPolars(warehouse), build.tables)
-    return "warned" if count else "passed", f"{warning.name}: {count} rows"
+    odd: Outcome = "accepted" if warning.name in settings.warnings.accept else "warned"
+    return odd if count else "passed", f"{warning.name}: {count} rows"

@@ -9,7 +9,7 @@ that breaks a rule in any field is in no table, and of those with one key the la
 from dataclasses import dataclass
 from functools import cache
 
-from moovitamix_transform.errors import NoSuchTable, UsageError
+from moovitamix_transform.errors import UnknownTable, UsageError
 from moovitamix_transform.graph import SOURCES, fields_of, fields_read, models
 from moovitamix_transform.streams import STREAMS
 
@@ -41,12 +41,12 @@ class Lineage:
 def columns(chosen: str | None = None) -> list[Lineage]:
     """The traced columns, in the tables' and contracts' order: all, one table's, or one (`table.column`).
 
-    Raises NoSuchTable for a table that is not traced, UsageError for a column that it does not have.
+    Raises UnknownTable for a table that is not traced, UsageError for a column that it does not have.
     """
     table, _, column = (chosen or "").partition(".")
     tables = [name for name in models() if name not in UNTRACED]
     if table and table not in tables:
-        raise NoSuchTable(f"{table!r}: expected one of {', '.join(tables)}")
+        raise UnknownTable(f"expected one of {', '.join(tables)}, got {table!r}")
     names = [(each, name) for each in tables if table in ("", each) for name in models()[each].contract.columns()]
     found = [Lineage(*name, tuple(sorted(_values(*name))), tuple(sorted(_rows(*name)))) for name in names]
     if not column:

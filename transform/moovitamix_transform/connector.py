@@ -153,13 +153,14 @@ def _configured(name: str, is_full_refresh: bool) -> dict[str, object]:
 
 @contextmanager
 def started(source: Source, catalog: str, state: str, on_stderr: Callable[[str], None]) -> Iterator["RunningSource"]:
-    """The running source; when the block ends, however it ends, the process and all it started are gone."""
+    """The running source; when the block ends, however it ends, the process and all it started are gone, and with them
+    the folder of its config, catalog and state: should this process be killed, the supervisor removes it."""
     with tempfile.TemporaryDirectory(prefix="moovitamix-") as folder:
         argv = source.argv(Path(folder), catalog, state)
         peak_fd, told_fd = os.pipe()
         with open(peak_fd, "rb", buffering=0) as peak:  # noqa: PTH123 - a descriptor, no path
             process = subprocess.Popen(  # noqa: S603 - the command the user asked for, as a list, no shell
-                [sys.executable, "-I", supervise.__file__, *argv],
+                [sys.executable, "-I", supervise.__file__, supervise.REMOVE, folder, *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -7,7 +7,8 @@ MoovitamixError                 exit code 1, message without traceback
 │   ├── NotAWarehouse           something else is there
 │   ├── NewerLayout             written by a newer version of this package
 │   ├── WarehouseInUse          another run, land or build writes to it now
-│   ├── NoSuchTable             a name that is no table, or a table that is not built yet
+│   ├── NoSuchTable             a table that is not built yet, or that a build does not have
+│   │   └── UnknownTable        exit code 2: a name that is no table
 │   ├── NoSuchBuild             no build of that number or day, or one whose rows are not kept any more
 │   ├── NoSuchRun               no run of that id, or several that begin so
 │   └── NoSuchUser              no record of a user to forget
@@ -58,6 +59,10 @@ class WarehouseInUse(WarehouseError):
 
 class NoSuchTable(WarehouseError):
     pass
+
+
+class UnknownTable(NoSuchTable):
+    exit_code = 2
 
 
 class NoSuchBuild(WarehouseError):

@@ -8,7 +8,9 @@ import polars as pl
 from moovitamix_transform import builds as all_builds
 from moovitamix_transform import catalog
 from moovitamix_transform.builds import Build
-from moovitamix_transform.graph import models
+from moovitamix_transform.graph import fields_of, models
+from moovitamix_transform.messages import ODD_RULES
+from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -43,6 +45,14 @@ def quarantine(warehouse: Warehouse) -> pl.DataFrame:
         .sort("stream", "rule", nulls_last=True)
         .collect()
     )
+
+
+def rules() -> list[str]:
+    """Every rule that a record or a line may break."""
+    fields = [field for stream in STREAMS for field in fields_of(stream)]
+    of_values = [f"{field.name}_unreadable" for field in fields]
+    of_nulls = [f"{field.name}_null" for field in fields if field.is_required]
+    return sorted({*of_values, *of_nulls, *ODD_RULES})
 
 
 def _build(build: Build, before: Build | None) -> Row:

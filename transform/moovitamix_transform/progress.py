@@ -113,9 +113,9 @@ class RunProgress:
         if now - max([self._started, self._told_idle, *self._last.values()]) >= IDLE_LINE_SECONDS:
             self._told_idle = now
             seconds = now - max([self._started, *self._last.values()])
-            what = "the source has sent no record" if self._last else "the source is starting, no record"
+            yet = "" if self._last else " yet,"
             self._console.print(
-                f"{what} for {seconds:.0f} s; --log-level INFO shows what it says",
+                f"the source has sent no record{yet} for {seconds:.0f} s; --log-level INFO shows what it says",
                 highlight=False,
                 soft_wrap=True,
             )

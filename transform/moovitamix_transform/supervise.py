@@ -1,8 +1,9 @@
-"""Runs a command and ends it, with all it started, when its own parent is gone: `supervise.py COMMAND [ARG …]`.
+"""Runs a command and ends it, with all it started, when its own parent is gone: `supervise.py [--remove FOLDER] COMMAND
+[ARG …]`.
 
 Its stdin is the lifeline: whatever ends the parent, SIGKILL included, closes the other end. Started by path with the
 standard library alone, so that it costs no imports. Where MOOVITAMIX_PEAK_FD names an open file, it says there at the
-end how much memory the command took.
+end how much memory the command took. A folder to remove goes with the command.
 """
 
 import contextlib
@@ -20,12 +21,14 @@ from pathlib import Path
 GRACE_SECONDS = 2.0
 NOT_STARTED = 127  # as a shell says it
 PEAK_FD = "MOOVITAMIX_PEAK_FD"
+REMOVE = "--remove"
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the lifeline alone ends it
 _ROUNDS = 100
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # Linux: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 
 
 def main(command: list[str]) -> int:
+    folder, command = (command[1], command[2:]) if command[0] == REMOVE else (None, command)
     peak_fd = os.environ.pop(PEAK_FD, None)
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -42,6 +45,10 @@ def main(command: list[str]) -> int:
     threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     code = child.wait()
     _kill_all(child)  # what it left behind
+    if folder:
+        import shutil  # not on top: it takes as long as all the others
+
+        shutil.rmtree(folder, ignore_errors=True)
     if peak_fd:
         _tell_peak(int(peak_fd))
     return code if code >= 0 else 128 - code

@@ -87,7 +87,7 @@ def test_duckdb_makes_the_rows_that_polars_makes(made_by_polars, made_by_duckdb,
     assert sorted(found.cast(instants).rows(), key=str) == sorted(expected.rows(), key=str)
 
 
-@pytest.mark.system
+@pytest.mark.spark
 @pytest.mark.parametrize("name", models())
 def test_spark_makes_the_rows_that_polars_makes(made_by_polars, spark, tmp_path, name: str):
     from moovitamix_transform.engines.spark.files import spark_schema

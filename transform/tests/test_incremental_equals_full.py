@@ -219,7 +219,7 @@ class TestManySyncs(Syncs.TestCase):
     )
 
 
-@pytest.mark.system
+@pytest.mark.spark
 @pytest.mark.timeout(1200)
 def test_builds_of_polars_and_of_spark_in_turns_are_what_the_models_make_of_all_that_landed(spark):
     from moovitamix_transform.engines.spark.on_spark import OnSpark

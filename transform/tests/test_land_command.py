@@ -153,6 +153,7 @@ def test_odd_lines_are_kept_whole_and_the_exit_code_is_0(land: Command, tmp_path
     ]
     assert "users: 3 received, 2 landed, 1 quarantined lines" in done.stderr.decode()
     assert "lines without a stream: 6 received, 0 landed, 6 quarantined lines" in done.stderr.decode()
+    assert "quarantined: 8 lines that are no records; `moovitamix show _lines" in done.stderr.decode()
 
 
 def test_an_empty_input_is_a_good_one(land: Command, tmp_path: Path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import narwhals as nw
 import polars as pl
 import pytest
+from moovitamix_transform import incremental
 from moovitamix_transform.build import build
 from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.engines.spark import session
@@ -15,7 +16,7 @@ from moovitamix_transform.errors import ContractBroken, EngineFailed
 from moovitamix_transform.graph import models
 from moovitamix_transform.warehouse import Warehouse
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(300)]
 
 MONDAY, TUESDAY = "2026-01-05T10:00:00", "2026-01-06T10:00:00.123456"
 
@@ -76,6 +77,27 @@ def test_a_build_of_spark_is_one_of_polars_and_leaves_nothing_behind(landed, eng
     assert (by_spark.engine, by_spark.build_id) == ("spark", 1)
     assert by_polars == by_spark, "a full rebuild by the other engine finds every table as it is, and publishes nothing"
     assert [*Path(landed.warehouse.root).glob("_meta/scratch/*")] == []
+
+
+def test_a_later_build_of_spark_takes_in_what_landed_since(landed, engine, record, monkeypatch):
+    monkeypatch.setattr(incremental, "LARGEST_PART", 1e9)  # small tables too are not made anew
+    warehouse: Warehouse = landed.warehouse
+    with warehouse.writing():
+        first = build(warehouse, "first", engine=engine).build
+    corrected = {"user_id": 7, "items": [2, 3], "created_at": MONDAY, "updated_at": "2026-01-07T10:00:00"}
+    landed.land([record("listen_history", corrected), record("listen_history", corrected | {"user_id": 9})])
+
+    with warehouse.writing():
+        second = build(warehouse, "second", engine=engine).build
+        by_polars = build(warehouse, "polars", full_refresh=True).build
+
+    before, after = (
+        {file.path for file in warehouse.data_files("staging/base_listen_history", each.tables["base_listen_history"])}
+        for each in (first, second)
+    )
+    assert before < after, "files of the first build stay: the table was not made anew"
+    assert landed.rows("fct_listens").select("user_id", "track_id").rows() == [(7, 2), (7, 3), (9, 2), (9, 3)]
+    assert by_polars == second, "a full rebuild by the other engine finds every table as it is"
 
 
 def test_a_person_is_erased_from_files_that_spark_wrote(landed, engine):

@@ -1,5 +1,6 @@
 """The README prints what its commands print, and names every command there is."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 import typer
-from moovitamix_transform.cli.app import app
+from moovitamix_transform import connector_spec
+from moovitamix_transform.cli.app import app, run_command
+from moovitamix_transform.connector import connector_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -28,6 +31,34 @@ def commands(group: Any, before: str = "moovitamix") -> list[str]:  # noqa: ANN4
 @pytest.mark.parametrize("command", commands(typer.main.get_command(app)))
 def test_the_readme_names_the_command(command: str):
     assert re.search(rf"^\| `{command}(`| [A-Z-])", README, re.M), f"the README's table of commands lacks `{command}`"
+
+
+def test_the_table_of_contents_names_every_section():
+    headings = re.findall(r"^## (.+)$", README, re.M)
+    anchors = [re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+    assert re.findall(r"\]\(#([^)]+)\)", README) == anchors[anchors.index("the-tables") :]
+
+
+def test_the_example_of_a_config_is_one_that_the_connector_takes():
+    (example,) = re.findall(r"^```json\n(.+?)^```", README, re.M | re.S)
+
+    config = json.loads(example)
+
+    assert connector_spec.refusal(connector_folder() / "manifest.yaml", config, config) is None
+
+
+@pytest.mark.parametrize("group", ["", "history", "quarantine", "state"])
+def test_help_tells_whole_sentences_of_each_command(
+    group: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    run_command([*group.split(), "--help"])
+
+    described = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert described
+    assert [line for line in described if not line.endswith(".") or line.endswith("...")] == []
 
 
 @pytest.mark.timeout(300)

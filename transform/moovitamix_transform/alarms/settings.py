@@ -1,4 +1,5 @@
-"""moovitamix.toml: the limits of the alarms, and who is told. All has a default; a key it does not know is an error."""
+"""moovitamix.toml: the limits of the alarms, who is told, the warnings that are accepted. All has a default; a key it
+does not know is an error."""
 
 import os
 import tomllib
@@ -70,6 +71,12 @@ class Notify(_Section):
     urls: tuple[SecretStr, ...] = ()
 
 
+class Warnings(_Section):
+    """`accept` names the warnings that are counted and shown as ever, but make no exit code 3 under `--strict`."""
+
+    accept: tuple[str, ...] = ()
+
+
 class Settings(_Section):
     """All of moovitamix.toml. `off` names the kinds of alarms that are not judged at all."""
 
@@ -81,6 +88,7 @@ class Settings(_Section):
     quarantine: Points = Points()
     duration: Duration = Duration()
     notify: Notify = Notify()
+    warnings: Warnings = Warnings()
 
     def channels(self) -> list[str]:
         """The URLs of the file, then those of MOOVITAMIX_NOTIFY, which white space separates; each once."""
@@ -109,7 +117,7 @@ def load(path: Path | None = None) -> Settings:
         settings = Settings.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{path}: {'; '.join(map(_explained, error.errors(include_input=False)))}") from None
-    _require_tables(path, settings)
+    _require_names(path, settings)
     return settings
 
 
@@ -132,10 +140,14 @@ def _keys(section: list[str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _require_tables(path: Path, settings: Settings) -> None:
-    from moovitamix_transform.graph import models  # after what can fail at once: it loads every contract
+def _require_names(path: Path, settings: Settings) -> None:
+    from moovitamix_transform.data_warnings import all_warnings  # after what can fail at once: both load every contract
+    from moovitamix_transform.graph import models
 
     if unknown := [name for name in settings.freshness.tables if name not in models()]:
         raise UsageError(
             f"{path}: [freshness.tables] {unknown[0]}: expected one of {', '.join(models())}, got an unknown table"
         )
+    known = [warning.name for warning in all_warnings()]
+    if unknown := [name for name in settings.warnings.accept if name not in known]:
+        raise UsageError(f"{path}: [warnings] accept: expected one of {', '.join(known)}, got {unknown[0]!r}")

@@ -27,6 +27,7 @@ from moovitamix_transform.cli import (
     schedule,
     state,
     tables,
+    usage,
 )
 from moovitamix_transform.cli.invocation import NAME
 from moovitamix_transform.cli.options import consoles, help_without_command
@@ -110,11 +111,9 @@ def run_command(arguments: list[str]) -> int:
             f"{error.filename or 'the operating system'}: {error.strerror}" if error.strerror else first_line(error), 1
         )
     except Exception as error:
-        usage = getattr(error, "format_message", None)  # click's own errors: unknown option, missing value
-        if usage is None:
+        if not hasattr(error, "format_message"):  # click's own errors have it
             return _tell(f"a defect of moovitamix: {type(error).__name__}: {error}; see it with --traceback", 1)
-        path = getattr(getattr(error, "ctx", None), "command_path", NAME)
-        return _tell(f"{usage()} (see `{path} --help`)", int(getattr(error, "exit_code", 2)))
+        return _tell(usage.message(error), int(getattr(error, "exit_code", 2)))
     if result == _INTERRUPTED:
         return _tell("interrupted; what was committed stays, the next run goes on from there", 1)
     return int(result or 0)

@@ -28,7 +28,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="Also what is the same in
 def builds(
     limit: LimitOption = None, warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False
 ) -> None:
-    """List the builds, newest first: when, by which run, how many of their tables got a new version."""
+    """List the builds, newest first. Of each: when, by which run, how many of its tables got a new version."""
     rows = listings.builds(reading(warehouse))
     if as_json:
         print_json(rows[:limit])
@@ -46,7 +46,7 @@ def diff(
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: JsonOption = False,
 ) -> None:
-    """Count what changed from build A to build B: per table, the rows added, removed and changed, by its key."""
+    """Count what changed from build A to build B. Per table: the rows added, removed and changed, by its key."""
     house = reading(warehouse)
     before, after = all_builds.find(house, a), all_builds.find(house, b)
     results = compare_builds(house, before, after)

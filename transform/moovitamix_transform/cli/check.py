@@ -33,7 +33,7 @@ def check(
         bool, typer.Option("--notify", help="Send a message of what is wrong, once, and one when it is over.")
     ] = False,
 ) -> None:
-    """Judge the newest build again: contracts, ledger, warnings, alarms. Exit 1 when one fails."""
+    """Judge the newest build again. Contracts, ledger, fields, warnings, alarms; exit 1 when one fails."""
     from moovitamix_transform.alarms.settings import NOTIFY, load  # pydantic: the other commands start sooner without
 
     limits = load(settings)

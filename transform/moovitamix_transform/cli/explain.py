@@ -16,13 +16,13 @@ PERSON_ROWS = 5  # of each table
 
 
 def explain(
-    stream: Annotated[str, typer.Argument(help="tracks, users or listen_history.")],
-    key: Annotated[str, typer.Argument(help="An id; of listen_history USER_ID,CREATED_AT.")],
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="tracks, users or listen_history.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="An id; of listen_history USER_ID,CREATED_AT.")],
     limit: LimitOption = None,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Say what became of every record with a key, and which rows were made of it. Exit 1 when there is none.
+    """Say what became of every record with a key. Which rows were made of it, too; exit 1 when there is none.
 
     Rows are those made of this stream's records: who listened to a track is in listen_history.
     """

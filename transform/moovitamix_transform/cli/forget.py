@@ -25,7 +25,10 @@ def forget(
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Erase one person from source tables, marts, kept builds, quarantine and lines. It cannot be undone."""
+    """Erase one person from everything, for good.
+
+    From source tables, marts, kept builds, quarantine and lines. It cannot be undone.
+    """
     if stream != _STREAM:
         raise UsageError(f"forget: expected {_STREAM}, got {stream!r}: only a person can be forgotten")
     house = Warehouse(warehouse)

@@ -26,7 +26,7 @@ def graph(
     as_json: JsonOption = False,
     out: Annotated[Path | None, typer.Option(help="The file to write; stdout by default.")] = None,
 ) -> None:
-    """Print what each table or column is made of, from the models' signatures and contracts. Needs no warehouse."""
+    """Print what each table or column is made of. From the models' signatures and contracts: it needs no warehouse."""
     if chosen is not None and not columns:
         raise UsageError(f"graph: expected --columns beside {chosen!r}: without it all tables are drawn")
     if form == "html" and (columns or as_json):

@@ -38,7 +38,7 @@ STREAM_KEYS = (
     "superseded",
     "quarantined",
 )
-HELP = "List every run, newest first: how it ended, what it received and built."
+HELP = "List every run, newest first. Of each: how it ended, what it received and built."
 
 _MEMORY = {"peak_memory_bytes": "memory, MiB", "child_peak_memory_bytes": "source's, MiB"}
 _FACTS = ("run_id", "kind", "status", "started_at", "ended_at", "build_id", "started_by", "config", "message")
@@ -62,7 +62,7 @@ def history(
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: JsonOption = False,
 ) -> None:
-    """List every run, newest first: how it ended, what it received and built."""
+    """List every run, newest first. Of each: how it ended, what it received and built."""
     context.obj = (warehouse, as_json)
     if context.invoked_subcommand is not None:
         return
@@ -85,7 +85,7 @@ def show(
     warehouse: OwnWarehouseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The run as one JSON object.")] = False,
 ) -> None:
-    """Print one run: its end, its streams' ledger, its tables, its warnings."""
+    """Print one run: its end, ledger, tables, warnings."""
     found = run_history.find(run_history.every(_house(context, warehouse)), run)
     if as_json or context.obj[1]:
         print_object(_json(found))
@@ -131,9 +131,10 @@ def compare(
     warehouse: OwnWarehouseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the numbers in which two runs differ: seconds, memory, streams, tables, warnings, nulls.
+    """Print the numbers in which two runs differ.
 
-    Tables that one of them had no need to build are not listed without --all.
+    Seconds, memory, streams, tables, warnings, nulls. Tables that one of them had no need to build are not listed
+    without --all.
     """
     history = run_history.every(_house(context, warehouse))
     one, other = run_history.find(history, a), run_history.find(history, b)

@@ -23,13 +23,15 @@ WarehouseOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="An array of objects; instants as ISO 8601 in UTC.")]
 LimitOption = Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Exit 3 when a warning was counted.")]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit 3 when a warning was counted, but for those the settings accept.")
+]
 SettingsOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
         envvar="MOOVITAMIX_SETTINGS",
-        help="Limits of the alarms, and who is told; moovitamix.toml in the working directory without it.",
+        help="Limits of alarms, who is told, accepted warnings; by default moovitamix.toml in the working directory.",
     ),
 ]
 LogLevelOption = Annotated[

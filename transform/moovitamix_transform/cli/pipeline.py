@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -74,7 +74,7 @@ def run(
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: JsonObjectOption = False,
 ) -> None:
-    """Sync the source and build every table: the whole arrow, from the last committed state."""
+    """Sync the source and build every table, from the last state on."""
     chosen = connector.source_of(api_url, config, source)
     streams = _full_refresh(full_refresh, "run")
     from moovitamix_transform.alarms.settings import load  # pydantic: the other commands start sooner without it
@@ -92,8 +92,8 @@ def run(
             allow_empty=allow_empty,
             settings=limits,
         )
-    _report(Warehouse(warehouse), made, result, as_json)
-    _require_no_warning(made, strict)
+    _report(Warehouse(warehouse), made, result, limits.warnings.accept, as_json)
+    _require_no_warning(made, limits.warnings.accept, strict)
 
 
 def land(
@@ -124,9 +124,10 @@ def land(
     log_level: LogLevelOption = "INFO",
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
-    """Land Airbyte messages from stdin in the source tables; each STATE is echoed once its records are committed.
+    """Land Airbyte messages or a destination's files.
 
-    With --from it lands files that an Airbyte destination wrote.
+    The messages come from stdin; each STATE is echoed once its records are committed. With --from it lands files that
+    an Airbyte destination wrote.
     """
     if from_:
         _land_files(from_, stream, full_refresh, warehouse, accept_reset=accept_reset)
@@ -142,14 +143,14 @@ def land(
         raise UsageError(f"land: expected Airbyte messages on stdin, got {got}")
     streams = _full_refresh(full_refresh, "land")
     progress = RunProgress(consoles().err, log_level)
-    with _ledger_told() as ended, progress.shown():
+    with _ledger_told(warehouse) as ended, progress.shown():
         runner.land(
             Warehouse(warehouse), sys.stdin.fileno(), progress, echo_state, full_refresh=streams, ended=ended.append
         )
 
 
 @contextmanager
-def _ledger_told() -> Iterator[list[Run]]:
+def _ledger_told(warehouse: str) -> Iterator[list[Run]]:
     """The ledger of the run that ends in the block is told after its progress, and before what it failed of."""
     ended: list[Run] = []
     try:
@@ -157,7 +158,7 @@ def _ledger_told() -> Iterator[list[Run]]:
     finally:
         for run in ended:
             if run.streams:
-                summary.print_landing(run, consoles().err)
+                summary.print_landing(Warehouse(warehouse), run, consoles().err)
 
 
 def _land_files(
@@ -166,7 +167,7 @@ def _land_files(
     if full_refresh is not None:
         raise UsageError("land --from: expected no --full-refresh: the files say which generation each record is of")
     progress = RunProgress(consoles().err, "INFO")
-    with _ledger_told() as ended, progress.shown():
+    with _ledger_told(warehouse) as ended, progress.shown():
         _, landing = runner.land_files(
             Warehouse(warehouse), names, progress, stream=stream, accept_reset=accept_reset, ended=ended.append
         )
@@ -200,13 +201,17 @@ def build(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="With --engine spark: a setting of Spark's; may be given repeatedly."),
     ] = None,
+    settings: SettingsOption = None,
     strict: StrictOption = False,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: JsonObjectOption = False,
 ) -> None:
-    """Build every table from what has landed, and publish them together."""
+    """Build every table from what has landed. All are published together."""
     house = Warehouse(warehouse)
-    settings = _settings_of_spark(conf or [])
+    from moovitamix_transform.alarms.settings import load  # as in `run`
+
+    accepted = load(settings).warnings.accept
+    of_spark = _settings_of_spark(conf or [])
     progress = RunProgress(consoles().err, "WARN")
     with progress.shown():
         if engine == "polars":
@@ -214,12 +219,12 @@ def build(
                 raise UsageError("build --master and --conf: expected --engine spark beside them")
             made, result = runner.build_only(house, progress, full_refresh=full_refresh, on_drift=on_drift)
         else:
-            with spark_engine(house.open(), master or "local[*]", settings) as on_spark:
+            with spark_engine(house.open(), master or "local[*]", of_spark) as on_spark:
                 made, result = runner.build_only(
                     house, progress, full_refresh=full_refresh, on_drift=on_drift, engine=on_spark
                 )
-    _report(Warehouse(warehouse), made, result, as_json)
-    _require_no_warning(made, strict)
+    _report(Warehouse(warehouse), made, result, accepted, as_json)
+    _require_no_warning(made, accepted, strict)
 
 
 def _settings_of_spark(given: list[str]) -> dict[str, str]:
@@ -230,15 +235,16 @@ def _settings_of_spark(given: list[str]) -> dict[str, str]:
     return dict(each.split("=", 1) for each in given)
 
 
-def _report(warehouse: Warehouse, run: Run, result: BuildResult, as_json: bool) -> None:
+def _report(warehouse: Warehouse, run: Run, result: BuildResult, accepted: Collection[str], as_json: bool) -> None:
     if as_json:
         summary.print_run(run)
+        summary.print_quarantined(warehouse, run, consoles().err)
     else:
-        summary.print_summary(warehouse, run, result)
+        summary.print_summary(warehouse, run, result, accepted)
 
 
-def _require_no_warning(run: Run, strict: bool) -> None:
-    if strict and (run.alarms or any(warning.count for warning in run.warnings)):
+def _require_no_warning(run: Run, accepted: Collection[str], strict: bool) -> None:
+    if strict and (run.alarms or any(each.count for each in run.warnings if each.name not in accepted)):
         raise typer.Exit(STRICT_EXIT)
 
 

@@ -23,7 +23,7 @@ def prune(
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Take out repeated observations and old builds, and reclaim their bytes. No table changes a row."""
+    """Take out repeated observations and old builds. Their bytes are reclaimed; no table changes a row."""
     before = datetime.now(UTC) - _age(keep)
     progress = RunProgress(consoles().err, "WARN")
     with progress.shown():

@@ -16,8 +16,10 @@ from moovitamix_transform.cli.options import (
 )
 from moovitamix_transform.cli.output import print_json, print_table
 from moovitamix_transform.cli.tables import tell_of_more
+from moovitamix_transform.errors import UsageError
 from moovitamix_transform.masking import mask
 from moovitamix_transform.progress import RunProgress
+from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
 app = typer.Typer(
@@ -36,7 +38,7 @@ def _group(context: typer.Context) -> None:
 
 @app.command("list", epilog="Example: moovitamix quarantine list --json")
 def list_(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
-    """Count the rows per stream and rule, with when each was first and last seen."""
+    """Count the rows per stream and rule. Of each: when it was first and last seen."""
     rows = listings.quarantine(reading(warehouse))
     if as_json:
         print_json(rows.iter_rows(named=True))
@@ -54,12 +56,14 @@ def show(
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the rows: what came, which rule it breaks, what was expected, which run received it."""
-    frame = catalog.resolve(reading(warehouse), "quarantine").sort("extracted_at", "raw_id", "rule")
-    if stream is not None:
-        frame = frame.filter(pl.col("stream") == stream)
-    if rule is not None:
-        frame = frame.filter(pl.col("rule") == rule)
+    """Print the rows: what came, which rule it breaks. What was expected and which run received it, too."""
+    everything = catalog.resolve(reading(warehouse), "quarantine").sort("extracted_at", "raw_id", "rule")
+    frame = everything
+    for column, chosen, known in (("stream", stream, list(STREAMS)), ("rule", rule, listings.rules())):
+        if chosen is not None:
+            frame = frame.filter(pl.col(column) == chosen)
+            if chosen not in known:
+                _require_there(everything, column, chosen, known)
     shown = limit if limit is not None or as_json else PERSON_ROWS
     rows = (frame if shown is None else frame.head(shown)).collect()
     if as_json:
@@ -70,9 +74,17 @@ def show(
     tell_of_more(frame, rows.height, shown)
 
 
+def _require_there(rows: pl.LazyFrame, column: str, chosen: str, known: list[str]) -> None:
+    """UsageError unless there are rows of it: a line may name any stream, an older rule may be gone from the code."""
+    there = rows.select(column).unique().collect()[column].drop_nulls().to_list()
+    if chosen not in there:
+        every = sorted({*known, *there})
+        raise UsageError(f"quarantine show --{column}: expected one of {', '.join(every)}, got {chosen!r}")
+
+
 @app.command("replay", epilog="Example: moovitamix quarantine replay")
 def replay(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
-    """Judge all that landed by today's rules, and build every table of it: what passes now enters them."""
+    """Judge all that landed by today's rules, build all tables of it. What passes now enters them."""
     progress = RunProgress(consoles().err, "WARN")
     with progress.shown():
         replayed = upkeep.replay(Warehouse(warehouse), progress)

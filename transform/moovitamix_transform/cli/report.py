@@ -19,7 +19,10 @@ def report(
     ] = None,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
-    """Write one HTML file: ledger, volumes, nulls, freshness, quarantine, lineage, dictionary, builds."""
+    """Write what the other commands say into one HTML file.
+
+    Ledger, volumes, nulls, freshness, quarantine, lineage, dictionary, builds.
+    """
     house = Warehouse(warehouse)
     if out is None and not house.is_local:
         raise UsageError(f"report: expected --out FILE for a warehouse on an object store, {warehouse}, got none")

@@ -10,17 +10,23 @@ from moovitamix_transform.errors import UsageError
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
+HELP = "Print how far each stream was read. It is the JSON list that `read --state` accepts."
+
 app = typer.Typer(
     invoke_without_command=True,
-    help="Print the committed states as the JSON list that `read --state` accepts.",
+    help=HELP,
     epilog="Example: moovitamix state > state.json",
     rich_markup_mode=None,
 )
 
 
 @app.callback()
-def state(context: typer.Context, warehouse: WarehouseOption = DEFAULT_WAREHOUSE) -> None:
-    """Print the committed states as the JSON list that `read --state` accepts."""
+def state(
+    context: typer.Context,
+    warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
+    as_json: Annotated[bool, typer.Option("--json", help="As without it: a list of states is JSON.")] = False,
+) -> None:
+    """Print how far each stream was read. It is the JSON list that `read --state` accepts."""
     context.obj = warehouse
     if context.invoked_subcommand is None:
         typer.echo(sources.state_list(sources.states(reading(warehouse))))
@@ -29,7 +35,7 @@ def state(context: typer.Context, warehouse: WarehouseOption = DEFAULT_WAREHOUSE
 @app.command("reset", epilog="Example: moovitamix state reset listen_history")
 def reset(
     context: typer.Context,
-    stream: Annotated[str, typer.Argument(help="The stream whose state to forget.")],
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="The stream whose state to forget.")],
     warehouse: Annotated[str | None, typer.Option("--warehouse", "-w", help="The folder the tables live in.")] = None,
 ) -> None:
     """Forget a stream's state: the next sync reads it whole. No record is touched."""

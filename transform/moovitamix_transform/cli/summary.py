@@ -1,5 +1,6 @@
 """What a run did, for the person who started it."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 
 from rich.console import Console
@@ -16,8 +17,12 @@ from moovitamix_transform.warehouse import Warehouse
 NO_STREAM = "(names no stream)"
 
 
-def print_summary(warehouse: Warehouse, run: Run, result: BuildResult) -> None:
-    """Per stream the ledger, per table rows and grain, the warnings, where it all is, what to try next."""
+def print_summary(warehouse: Warehouse, run: Run, result: BuildResult, accepted: Collection[str]) -> None:
+    """Per stream the ledger, per table rows and grain, the warnings, where it all is, what to try next.
+
+    Args:
+        accepted: names of warnings.
+    """
     out = consoles().out
     if run.kind == "run":
         print_table(
@@ -47,21 +52,28 @@ def print_summary(warehouse: Warehouse, run: Run, result: BuildResult) -> None:
     for warning in run.warnings:
         if warning.count:
             meaning = meanings[warning.name]
-            text = f"warning: {warning.count:,} {meaning[0].lower()}{meaning[1:]}. They are kept. ({warning.name})"
+            kind = "accepted warning" if warning.name in accepted else "warning"
+            text = f"{kind}: {warning.count:,} {meaning[0].lower()}{meaning[1:]}. They are kept. ({warning.name})"
             out.print(text, soft_wrap=not out.is_terminal)
     for alarm in run.alarms:
         out.print(f"alarm ({alarm.level}): {alarm.kind} {alarm.subject}: {alarm.detail}", soft_wrap=not out.is_terminal)
-    records = sum(entry.quarantined or 0 for entry in whole)
-    lines = warehouse.count("source/_lines")
-    if records or lines:
-        text = f"quarantined: {records:,} records, {lines:,} lines; `quarantine list` says why"
-        out.print(text, soft_wrap=not out.is_terminal)
+    print_quarantined(warehouse, run, out)
     for notice in result.notices:
         out.print(f"note: {notice}", soft_wrap=not out.is_terminal)
     text = f"The warehouse is {warehouse.root}. Every record is accounted for. Try next:"
     out.print(text, soft_wrap=True)
     for command in ("show track_popularity --limit 5", "tables", "quarantine list"):
         out.print(f"  {command_line(command, warehouse)}", soft_wrap=True)
+
+
+def print_quarantined(warehouse: Warehouse, run: Run, console: Console) -> None:
+    """What a build left out of the tables, where it did, and the command that shows it."""
+    records = sum(entry.quarantined or 0 for entry in run.streams)
+    lines = warehouse.count("source/_lines")
+    if records or lines:
+        command = command_line("quarantine list", warehouse)
+        text = f"quarantined: {records:,} records, {lines:,} lines; `{command}` says why"
+        console.print(text, soft_wrap=not console.is_terminal)
 
 
 def _of_run(entry: StreamLedger) -> Row:
@@ -78,8 +90,8 @@ def print_run(run: Run) -> None:
     print_object(asdict(run))
 
 
-def print_landing(run: Run, console: Console) -> None:
-    """One line a stream; `land` keeps stdout for the states."""
+def print_landing(warehouse: Warehouse, run: Run, console: Console) -> None:
+    """One line a stream, and what was put aside; `land` keeps stdout for the states."""
     for entry in run.streams:
         name = entry.stream or "lines without a stream"
         console.print(
@@ -87,5 +99,8 @@ def print_landing(run: Run, console: Console) -> None:
             f"{entry.quarantined_lines:,} quarantined lines",
             soft_wrap=True,
         )
+    if lines := sum(entry.quarantined_lines for entry in run.streams):
+        command = command_line("show _lines", warehouse)
+        console.print(f"quarantined: {lines:,} lines that are no records; `{command}` shows them", soft_wrap=True)
     if not any(entry.received for entry in run.streams):
         console.print("note: expected Airbyte messages with records, none came", soft_wrap=True)

@@ -34,7 +34,9 @@ def tables(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption =
 
 
 def show(
-    table: Annotated[str, typer.Argument(help="A bare name, such as fct_listens; `moovitamix tables` lists them.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A bare name, such as fct_listens; `moovitamix tables` lists them.")
+    ],
     as_of: Annotated[
         str | None,
         typer.Option(
@@ -46,7 +48,7 @@ def show(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header; lists as JSON.")] = False,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
-    """Print a table's rows, as the newest build has them, or an earlier one."""
+    """Print a table's rows, of the newest build or an earlier one."""
     if as_json and as_csv:
         raise UsageError("show: expected one of --json and --csv, got both")
     frame = catalog.resolve(reading(warehouse), table, as_of)

@@ -65,6 +65,8 @@ def find(patterns: Sequence[str], stream: str | None = None) -> list[NamedFile]:
     """
     if stream is not None and stream not in STREAMS:
         raise UsageError(f"land --stream: expected one of {', '.join(STREAMS)}, got {stream!r}")
+    if nameless := [each for each in patterns if re.fullmatch("[a-z0-9]+:/*", each)]:
+        raise UsageError(f"land --from: expected a URL such as s3://bucket/prefix/**, got {nameless[0]!r}")
     found: dict[str, str] = {}
     for pattern in patterns:
         urls = list(_matches(pattern))

@@ -55,6 +55,11 @@ def test_the_file_of_the_working_directory_counts_and_another_one_when_it_is_nam
             "[freshness.tables] dim_user: expected one of base_tracks, ",
             id="table",
         ),
+        pytest.param(
+            '[warnings]\naccept = ["odd"]',
+            "[warnings] accept: expected one of tracks_updated_before_created, users_updated_before_created, ",
+            id="warning",
+        ),
         pytest.param("[volume]\nshare = -1", "[volume] share: input should be greater than 0", id="value"),
         pytest.param('off = ["volumes"]', "[off] 0: input should be 'run', 'zero_rows', ", id="kind"),
         pytest.param("[volume", "expected a readable TOML file, got no TOML: ", id="no_toml"),

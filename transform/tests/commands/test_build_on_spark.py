@@ -38,7 +38,7 @@ def with_pyspark() -> None:
         pytest.param(
             ["--engine", "spark", "--conf", "memory"], "expected NAME=VALUE with a name such as", id="no_setting"
         ),
-        pytest.param(["--engine", "dask"], "'dask' is not one of 'polars', 'spark'", id="an_engine_there_is_not"),
+        pytest.param(["--engine", "dask"], "expected one of polars, spark, got 'dask'", id="an_engine_there_is_not"),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(moovitamix: Command, landed: None, options: list[str], message: str):
@@ -66,7 +66,7 @@ def test_without_the_extra_it_says_how_to_install_it(landed: None):
     assert "pip install 'moovitamix[spark]'" in done.stderr
 
 
-@pytest.mark.system
+@pytest.mark.spark
 @pytest.mark.parametrize(
     ("version", "message"),
     [
@@ -99,7 +99,7 @@ def test_without_a_java_that_runs_spark_it_says_what_to_install(
     assert "Nothing is built" in done.err
 
 
-@pytest.mark.system
+@pytest.mark.spark
 def test_a_master_that_does_not_answer_is_told_at_once(moovitamix: Command, landed: None, with_pyspark: None):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

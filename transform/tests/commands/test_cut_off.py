@@ -134,6 +134,23 @@ def test_after_sigkill_nothing_runs_on_and_a_rerun_gives_the_tables_of_an_undist
         assert marts("warehouse") == marts("undisturbed")
 
 
+def test_a_killed_run_leaves_no_config_behind(start: Start, source: Command, until: Command):
+    folder = Path("tmp").absolute()
+    folder.mkdir()
+    command = source(SILENT) + " {config}"
+    run = start(
+        *("run", "--source", command, "--api-url", "http://ada:canary@127.0.0.1:9"),
+        env={**os.environ, "TMPDIR": str(folder)},
+    )
+    pids(until)
+    assert ["canary" in config.read_text() for config in folder.glob("*/config.json")] == [True]
+
+    run.kill()
+    run.wait(20)
+
+    until(lambda: not [*folder.iterdir()], "the end of the folder with the source's config", 5)
+
+
 def test_one_warehouse_has_one_writer_and_a_killed_one_leaves_no_lock(
     start: Start, source: Command, until: Command, moovitamix: Command, history: Command
 ):

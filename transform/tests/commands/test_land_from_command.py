@@ -47,10 +47,11 @@ def test_it_tells_each_streams_counts_and_the_files_that_were_landed_before(moov
         "users: 2 received, 2 landed, 0 quarantined lines",
         "listen_history: 0 received, 0 landed, 0 quarantined lines",
     ]
-    assert second.err.splitlines()[-4:] == [
+    assert second.err.splitlines()[-5:] == [
         "tracks: 2 received, 1 landed, 1 quarantined lines",
         "users: 1 received, 1 landed, 0 quarantined lines",
         "listen_history: 0 received, 0 landed, 0 quarantined lines",
+        "quarantined: 1 lines that are no records; `moovitamix show _lines` shows them",
         "1 file was landed before: each is landed once",
     ]
     assert "users: 2 records" in first.err.splitlines()[0], "expected progress"

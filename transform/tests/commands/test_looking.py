@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,8 +142,8 @@ def test_nothing_to_show_is_an_empty_array_or_a_header(look: Command):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        pytest.param(["show", "fct_listen"], 1, "'fct_listen': expected one of tracks, users, ", id="unknown_table"),
-        pytest.param(["show"], 2, "Missing argument", id="no_table"),
+        pytest.param(["show", "fct_listen"], 2, "expected one of tracks, users, ", id="unknown_table"),
+        pytest.param(["show"], 2, "show TABLE: expected a value, got none", id="no_table"),
         pytest.param(["show", "dim_tracks", "--limit", "-1"], 2, "--limit", id="negative_limit"),
         pytest.param(["show", "dim_tracks", "--json", "--csv"], 2, "got both", id="json_and_csv"),
         pytest.param(["dance"], 2, "No such command 'dance'", id="unknown_command"),
@@ -164,6 +165,7 @@ def test_what_cannot_be_shown_is_one_line_on_stderr(
 def test_state_is_the_list_a_connector_reads(look: Command):
     done = look("state")
 
+    assert look("state", "--json").out == done.out
     assert json.loads(done.out) == [
         {
             "type": "STREAM",
@@ -195,6 +197,10 @@ def test_quarantine_show_gives_the_data_to_a_program_and_masks_it_for_a_person(l
     assert "ada@" not in person.out
 
 
+def test_a_rule_that_nothing_breaks_has_no_rows(look: Command):
+    assert look("quarantine", "show", "--rule", "id_null").err == "no rows\n"
+
+
 def test_check_passes_and_exits_3_only_when_strict(look: Command, moovitamix: Command, house: str):
     plain = look("check", "--json")
     strict = moovitamix("check", "--strict", "--warehouse", house)
@@ -216,6 +222,33 @@ def test_strict_exits_3_on_a_build_with_warnings_which_is_published_all_the_same
     assert (run.code, build.code, shown_rows.code) == (3, 3, 0), run.err
     assert "warning: 1 tracks updated before they were created" in run.out
     assert len(json.loads(shown_rows.out)) == 1
+
+
+def test_a_warning_that_the_settings_accept_is_counted_and_is_no_exit_code_3(moovitamix: Command, source: Command):
+    command = source("""
+track(1, created_at="2026-02-01T00:00:00"), user(7)
+for stream in ("tracks", "users", "listen_history"): status(stream, "COMPLETE")
+""")
+    Path("moovitamix.toml").write_text('[warnings]\naccept = ["tracks_updated_before_created"]\n')
+
+    run = moovitamix("run", "--source", command, "--strict")
+    build = moovitamix("build", "--strict")
+    check = moovitamix("check", "--strict", "--json")
+    Path("moovitamix.toml").write_text('[warnings]\naccept = ["users_updated_before_created"]\n')
+    another = moovitamix("build", "--strict")
+
+    assert (run.code, build.code, check.code, another.code) == (0, 0, 0, 3), run.err + check.out
+    assert "accepted warning: 1 tracks updated before they were created" in run.out
+    outcomes = {row["detail"]: row["outcome"] for row in json.loads(check.out) if row["check"] == "warning"}
+    assert outcomes["tracks_updated_before_created: 1 rows"] == "accepted"
+    assert "\nwarning: 1 tracks updated before" in another.out
+
+
+def test_what_was_left_out_of_the_tables_is_told_beside_json_too(moovitamix: Command, source: Command):
+    run = moovitamix("run", "--source", source("track('x'), print('what?'), sync()"), "--json")
+
+    assert run.err.splitlines()[-1] == "quarantined: 1 records, 1 lines; `moovitamix quarantine list` says why"
+    assert json.loads(run.out)["status"] == "succeeded"
 
 
 def test_piped_output_has_no_escape_sequence_and_no_cut_value(look: Command):

@@ -113,8 +113,8 @@ def test_a_silent_source_is_told_of_every_ten_seconds(clock: Clock, screen: Cons
         heard += told(screen)
 
     assert heard == [
-        "the source is starting, no record for 10 s; --log-level INFO shows what it says",
-        "the source is starting, no record for 20 s; --log-level INFO shows what it says",
+        "the source has sent no record yet, for 10 s; --log-level INFO shows what it says",
+        "the source has sent no record yet, for 20 s; --log-level INFO shows what it says",
     ]
 
 

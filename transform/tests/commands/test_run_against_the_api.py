@@ -109,6 +109,17 @@ def test_an_api_that_is_down_is_the_connectors_message_and_exit_1(moovitamix: Co
     assert not Warehouse("warehouse").exists("_meta/builds")
 
 
+def test_an_api_that_is_down_is_told_of_before_it_is_tried_again(moovitamix: Command):
+    Path("config.json").write_text(json.dumps({"api_url": "http://127.0.0.1:9", "max_retries": 1}))
+
+    done = moovitamix("run", "--config", "config.json")
+
+    first = done.err.splitlines()[0]
+    assert first.startswith("WARN GET http://127.0.0.1:9/")
+    assert "Connection refused" in first
+    assert first.endswith(" Trying once more, for 1 s.")
+
+
 def test_on_a_terminal_a_picture_lives_and_on_a_pipe_there_are_lines(
     start: Command, on_terminal: Command, start_api: Callable[..., str]
 ):

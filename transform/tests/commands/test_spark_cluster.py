@@ -17,7 +17,7 @@ from moovitamix_transform.graph import models
 from moovitamix_transform.warehouse import Warehouse
 from polars.testing import assert_frame_equal
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
 
 Start = Callable[..., subprocess.Popen[str]]
 Until = Callable[..., Any]

@@ -105,7 +105,7 @@ def test_show_gives_a_table_as_an_earlier_build_had_it(look: Command):
         ),
         pytest.param(["show", "runs", "--as-of", "1"], 2, "runs: expected a table that builds read or make", id="runs"),
         pytest.param(["diff", "1", "9"], 1, "expected build 9, there is none", id="diff"),
-        pytest.param(["diff", "1"], 2, "Missing argument 'B'", id="diff_of_one"),
+        pytest.param(["diff", "1"], 2, "diff B: expected a value, got none", id="diff_of_one"),
         pytest.param(
             ["history", "show", "x"], 1, "run 'x': expected a run's id or its beginning, none begins so", id="run"
         ),

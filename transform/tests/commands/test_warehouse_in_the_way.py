@@ -163,9 +163,9 @@ def test_a_read_only_warehouse_can_be_read_and_says_so_to_who_writes(
     assert sorted(row["track_id"] for row in json.loads(rows)) == [1, 2]
 
 
-def with_files_of_64_kb_at_most() -> None:
-    """In the child: what a full disk is to a program, an error of write(2)."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, 64 * 1024))
+def with_files_of_192_kb_at_most() -> None:
+    """In the child: what a full disk is to a program, an error of write(2). What coverage writes of it is smaller."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (192 * 1024, 192 * 1024))
 
 
 def test_a_full_disk_is_a_message_and_what_was_committed_stays_readable(
@@ -177,7 +177,7 @@ def test_a_full_disk_is_a_message_and_what_was_committed_stays_readable(
         "import random\nfor id in range(3, 300): track(id, name=''.join(random.choices('abcdefghijklmnop', k=2000)))"
     )
 
-    run = start("run", "--source", source(noise), preexec_fn=with_files_of_64_kb_at_most)
+    run = start("run", "--source", source(noise), preexec_fn=with_files_of_192_kb_at_most)
     out, err = run.communicate(timeout=60)
     rows = moovitamix("show", "dim_tracks", "--json")
     again = moovitamix("run", "--source", source("sync()"))
