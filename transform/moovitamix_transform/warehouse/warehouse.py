@@ -47,10 +47,15 @@ from moovitamix_transform.warehouse.lock import LOCK, is_locked, locked
 LAYOUT = 2
 SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 _UNFIT = frozenset("%[]")
-_ENDPOINT = "AWS_ENDPOINT_URL"
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # the first of them that is set
 _SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "adl", "abfs", "abfss")  # of stores that both libraries know
 
 T = TypeVar("T")
+
+
+def store_endpoint() -> str | None:
+    """The URL of a store that is not Amazon's, as the environment has it."""
+    return next((value for name in _ENDPOINTS if (value := os.environ.get(name))), None)
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,10 @@ class Warehouse:
         scheme = self.root.partition("://")[0]
         if not self.is_local and scheme not in _SCHEMES:
             raise UsageError(f"--warehouse: expected a folder or a URL of {', '.join(_SCHEMES)}, got one of {scheme!r}")
-        endpoint = os.environ.get(_ENDPOINT)
-        if not self.is_local and endpoint and "://" not in endpoint:  # Polars and delta-rs end in a panic over it
-            raise UsageError(f"{_ENDPOINT}: expected a URL such as http://127.0.0.1:9000, got {endpoint!r}")
+        for name in () if self.is_local else _ENDPOINTS:
+            endpoint = os.environ.get(name)
+            if endpoint and "://" not in endpoint:  # Polars and delta-rs end in a panic over it
+                raise UsageError(f"{name}: expected a URL such as http://127.0.0.1:9000, got {endpoint!r}")
 
     @property
     def is_local(self) -> bool:

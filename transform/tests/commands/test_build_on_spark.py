@@ -1,5 +1,6 @@
 """`build --engine spark`: what is said when it cannot be, before anything is built."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -37,6 +38,11 @@ def with_pyspark() -> None:
         pytest.param(["--conf", "spark.ui.port=1"], "expected --engine spark beside them", id="a_setting_of_no_engine"),
         pytest.param(
             ["--engine", "spark", "--conf", "memory"], "expected NAME=VALUE with a name such as", id="no_setting"
+        ),
+        pytest.param(
+            ["--engine", "spark", "--conf", "spark.sql.files.ignoreMissingFiles=true"],
+            "expected spark.sql.files.ignoreMissingFiles=false, which the tables' rows depend on, got 'true'",
+            id="a_setting_that_loses_rows",
         ),
         pytest.param(["--engine", "dask"], "'dask' is not one of 'polars', 'spark'", id="an_engine_there_is_not"),
     ],
@@ -97,6 +103,23 @@ def test_without_a_java_that_runs_spark_it_says_what_to_install(
     assert message in done.err
     assert "openjdk-17-jre-headless" in done.err
     assert "Nothing is built" in done.err
+
+
+@pytest.mark.system
+def test_defaults_of_a_cluster_that_change_the_rows_are_refused(
+    moovitamix: Command, start: Command, landed: None, with_pyspark: None, tmp_path: Path
+):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "spark-defaults.conf").write_text("spark.sql.legacy.sizeOfNull true\n")
+
+    build = start(
+        *("build", "--engine", "spark", "--master", "local[1]"),
+        env={**os.environ, "SPARK_CONF_DIR": str(tmp_path / "conf")},
+    )
+    _, err = build.communicate()
+
+    assert build.returncode == 2, err
+    assert "spark-defaults.conf: expected no spark.sql.legacy.… setting, got spark.sql.legacy.sizeOfNull" in err
 
 
 @pytest.mark.system

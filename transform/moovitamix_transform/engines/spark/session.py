@@ -3,36 +3,26 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from moovitamix_transform.engines.spark import settings
 from moovitamix_transform.errors import EngineFailed, MissingExtra
+from moovitamix_transform.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LEAST_JAVA = 17
 _PATIENCE_SECONDS = 5
-_LOG = Path(__file__).with_name("log4j2.properties")
-
-# What the tables' rows depend on. The rest is the user's: spark-defaults.conf in SPARK_CONF_DIR, or `--conf`.
-_FIXED = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # Delta's; the default is one that Delta lacks
-    "spark.sql.ansi.enabled": "true",  # a number out of range is an error, not another number
-    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-}
-_QUIET = {
-    "spark.app.name": "moovitamix build",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG.as_uri()}",
-}
 
 
 def require_spark(master: str) -> None:
@@ -81,37 +71,41 @@ def _require_master(master: str) -> None:
 
 
 @contextmanager
-def started(master: str, more: dict[str, str]) -> Iterator["SparkSession"]:
+def started(master: str, warehouse: Warehouse, given: dict[str, str]) -> Iterator["SparkSession"]:
     """A session, ended with the block.
 
     Args:
-        more: settings of Spark's; those that the tables' rows depend on stay.
+        warehouse: whose tables it reads and writes.
+        given: settings of Spark's by a user.
+    Raises:
+        UsageError: one of them, or of spark-defaults.conf, would change the tables' rows.
     """
     from pyspark.sql import SparkSession
 
+    settings.require_allowed(given, "build --conf")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(master)
-    for name, value in {**_QUIET, **_loopback(master), **more, **_FIXED}.items():
+    for name, value in settings.of_session(master, warehouse, given).items():
         builder = builder.config(name, value)
-    with explained(master):
+    with explained(master), _own_interrupt():
         session = builder.getOrCreate()
     try:
+        settings.require_allowed(dict(session.sparkContext.getConf().getAll()), "spark-defaults.conf")
         yield session
     finally:
         with suppress(Exception):  # a cluster that is gone cannot be told that we are
             session.stop()
 
 
-def _loopback(master: str) -> dict[str, str]:
-    """A driver that no other machine has to reach listens on loopback alone, and shows no page."""
-    host = urlsplit(master).hostname if master.startswith("spark://") else "localhost"
-    if host not in ("localhost", "127.0.0.1"):
-        return {}
-    return {
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.ui.enabled": "false",
-    }
+@contextmanager
+def _own_interrupt() -> Iterator[None]:
+    """What Ctrl-C does stays ours: Spark's handler asks the Java process first, which may be gone."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager
