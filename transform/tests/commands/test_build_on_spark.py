@@ -1,6 +1,7 @@
 """`build --engine spark`: what is said when it cannot be, before anything is built."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from moovitamix_transform.warehouse import Warehouse
 
 Command = Callable[..., object]
 
@@ -132,3 +134,24 @@ def test_a_master_that_does_not_answer_is_told_at_once(moovitamix: Command, land
 
     assert done.code == 1
     assert f"{master}: expected a Spark master, nobody answers there" in done.err
+
+
+@pytest.mark.system
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["as_ctrl_c_does", "as_a_service_manager_does"])
+def test_a_signal_to_the_whole_group_interrupts_a_build_as_it_does_with_polars(
+    start: Command, landed: None, history, until, with_pyspark: None, tmp_path: Path, number: signal.Signals
+):
+    """It reaches Spark's Java process too."""
+    house = Warehouse(str(tmp_path / "warehouse"))
+    before = house.version("staging/base_tracks")
+    build = start(*("build", "--engine", "spark", "--master", "local[1]", "--full-refresh"), start_new_session=True)
+    until(lambda: house.version("staging/base_tracks") > before, "the first table", seconds=200)
+
+    os.killpg(build.pid, number)
+    _, err = build.communicate()
+
+    assert build.returncode == 1
+    assert err.splitlines()[-1] == "moovitamix: interrupted; what was committed stays, the next run goes on from there"
+    assert "Traceback" not in err
+    assert history("warehouse")[-1]["status"] == "interrupted"

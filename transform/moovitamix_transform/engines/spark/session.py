@@ -1,5 +1,6 @@
 """A session on a cluster, or what is missing for one."""
 
+import logging
 import os
 import re
 import shutil
@@ -80,21 +81,30 @@ def started(master: str, warehouse: Warehouse, given: dict[str, str]) -> Iterato
     Raises:
         UsageError: one of them, or of spark-defaults.conf, would change the tables' rows.
     """
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
     settings.require_allowed(given, "build --conf")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.master(master)
-    for name, value in settings.of_session(master, warehouse, given).items():
-        builder = builder.config(name, value)
+    conf = SparkConf().setMaster(master).setAll(settings.of_session(master, warehouse, given).items())
+    logging.getLogger().addFilter(_is_no_interrupt)
     with explained(master), _own_interrupt():
-        session = builder.getOrCreate()
+        # A Java process of this process's group would end with a Ctrl-C before we can end its work.
+        java = SparkContext._gateway or launch_gateway(conf, {"start_new_session": True})
+        session = SparkSession(SparkContext(conf=conf, gateway=java))
     try:
         settings.require_allowed(dict(session.sparkContext.getConf().getAll()), "spark-defaults.conf")
         yield session
     finally:
         with suppress(Exception):  # a cluster that is gone cannot be told that we are
             session.stop()
+        logging.getLogger().removeFilter(_is_no_interrupt)
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    """py4j logs a KeyboardInterrupt, with its traceback, before it hands it on."""
+    return not record.getMessage().startswith("KeyboardInterrupt")
 
 
 @contextmanager
