@@ -29,8 +29,6 @@ def spark_engine(warehouse: Warehouse, master: str, given: dict[str, str]) -> It
         engine.require_file_system()
         try:
             yield engine
-        except BaseException:
-            with suppress(Exception):  # the error that ends the build is the one to tell
+        finally:
+            with suppress(Exception):  # the build is published, or its own error is the one to tell
                 engine.clear()
-            raise
-        engine.clear()
