@@ -88,6 +88,21 @@ def test_a_build_of_spark_is_one_of_polars_and_leaves_nothing_behind(landed, eng
     assert [*Path(landed.warehouse.root).glob("_meta/scratch/*")] == []
 
 
+def test_executors_read_what_has_landed_from_its_files(landed, engine, record):
+    """Through the driver's memory would be a wall."""
+    warehouse, path = landed.warehouse, "source/users"
+    known = warehouse.version(path)
+    landed.land([record("users", {"id": 8, "created_at": MONDAY, "updated_at": TUESDAY})])
+    newest = warehouse.version(path)
+
+    news = engine.appended(path, known, newest)
+
+    (file,) = warehouse.added_files(path, known, newest)
+    assert [Path(each).name for each in news.rows.to_native().inputFiles()] == [file.path]
+    assert engine.collect(news.rows).equals(warehouse.added_since(path, known, newest))
+    assert news.count == 1
+
+
 def test_a_person_is_erased_from_files_that_spark_wrote(landed, engine):
     with landed.warehouse.writing():
         build(landed.warehouse, "spark", engine=engine)

@@ -5,10 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from moovitamix_transform.engines.spark import session
 from moovitamix_transform.warehouse import Warehouse
 
 Command = Callable[..., object]
@@ -134,6 +136,24 @@ def test_a_master_that_does_not_answer_is_told_at_once(moovitamix: Command, land
 
     assert done.code == 1
     assert f"{master}: expected a Spark master, nobody answers there" in done.err
+
+
+class InterruptedAsItEnds:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_in_a_finalizer_is_raised_once_it_is_over():
+    def work() -> None:
+        InterruptedAsItEnds()
+        threading.Event().wait(10)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with session.lasting_interrupts(), pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.system

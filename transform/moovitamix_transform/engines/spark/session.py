@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LEAST_JAVA = 17
 _PATIENCE_SECONDS = 5
+_AGAIN_SECONDS = 0.05
 
 
 def require_spark(master: str) -> None:
@@ -88,18 +89,40 @@ def started(master: str, warehouse: Warehouse, given: dict[str, str]) -> Iterato
     settings.require_allowed(given, "build --conf")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = SparkConf().setMaster(master).setAll(settings.of_session(master, warehouse, given).items())
+    with lasting_interrupts():
+        with explained(master), _own_interrupt():
+            # A Java process of this process's group would end with a Ctrl-C before we can end its work.
+            java = SparkContext._gateway or launch_gateway(conf, {"start_new_session": True})
+            session = SparkSession(SparkContext(conf=conf, gateway=java))
+        try:
+            settings.require_allowed(dict(session.sparkContext.getConf().getAll()), "spark-defaults.conf")
+            yield session
+        finally:
+            with suppress(Exception):  # a cluster that is gone cannot be told that we are
+                session.stop()
+
+
+@contextmanager
+def lasting_interrupts() -> Iterator[None]:
+    """An interrupt that meets py4j is not lost: it asks Java to forget an object in that object's finalizer, and what
+    is raised in one goes no further. So it is raised again, a moment later."""
+    hook = sys.unraisablehook
+    main = threading.main_thread().ident
+    number = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
+
+    def again(ignored: "sys.UnraisableHookArgs") -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, [main, number]).start()
+        else:
+            hook(ignored)
+
+    sys.unraisablehook = again
     logging.getLogger().addFilter(_is_no_interrupt)
-    with explained(master), _own_interrupt():
-        # A Java process of this process's group would end with a Ctrl-C before we can end its work.
-        java = SparkContext._gateway or launch_gateway(conf, {"start_new_session": True})
-        session = SparkSession(SparkContext(conf=conf, gateway=java))
     try:
-        settings.require_allowed(dict(session.sparkContext.getConf().getAll()), "spark-defaults.conf")
-        yield session
+        yield
     finally:
-        with suppress(Exception):  # a cluster that is gone cannot be told that we are
-            session.stop()
         logging.getLogger().removeFilter(_is_no_interrupt)
+        sys.unraisablehook = hook
 
 
 def _is_no_interrupt(record: logging.LogRecord) -> bool:
