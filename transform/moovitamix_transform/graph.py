@@ -14,6 +14,7 @@ import narwhals as nw
 import polars as pl
 
 from moovitamix_transform.staging.fields import Field
+from moovitamix_transform.staging.latest import Hold, as_planned
 
 if TYPE_CHECKING:
     # Imported with the first model: dataframely takes half a second, which `land` and `state` must not wait for.
@@ -51,6 +52,7 @@ class Model:
             a row may depend on all of them.
         lookups: inputs that only lend columns to rows of the others; their own news touches nothing. By name, the
             input's column and the column of the others that is looked up in it.
+        holds: it takes a `hold`, by which an engine computes some of its rows before the others.
         gathers: it gathers the rows of each value of `local_by` in memory, so that a large table is made a part of the
             values at a time.
         concerns: of the judged records it reads, those it makes rows of; None when that is all of them.
@@ -65,6 +67,7 @@ class Model:
     is_row_local: bool = False
     local_by: tuple[str, ...] = ()
     lookups: dict[str, tuple[str, str]] = field(default_factory=dict)
+    holds: bool = False
     gathers: bool = False
     concerns: nw.Expr | None = None
 
@@ -77,12 +80,17 @@ class Model:
         """The first sentence of the contract's docstring."""
         return " ".join((self.contract.__doc__ or "").split("\n\n")[0].split())
 
-    def frame(self, inputs: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
-        """The table as a plan over its inputs. Base tables are native Polars, the others Narwhals."""
-        given = {name: inputs[name] for name in self.reads}
+    def frame(self, inputs: dict[str, pl.LazyFrame], hold: Hold = as_planned) -> pl.LazyFrame:
+        """The table as a plan over its inputs. Base tables are native Polars, the others Narwhals.
+
+        Args:
+            hold: see `staging.latest.latest`; only some models ask for it.
+        """
+        given: dict[str, Any] = {name: inputs[name] for name in self.reads}
         if self.is_native:
             return _polars(self.function(**given))
-        return _polars(nw.to_native(self.function(**{name: nw.from_native(frame) for name, frame in given.items()})))
+        given = {name: nw.from_native(frame) for name, frame in given.items()}
+        return _polars(nw.to_native(self.function(**given, **({"hold": hold} if self.holds else {}))))
 
     def require(self, rows: pl.LazyFrame) -> None:
         """ContractBroken unless every row keeps the contract."""
@@ -117,17 +125,19 @@ def _layers() -> dict[str, tuple[str, ...]]:
 def _model(layer: str, name: str) -> Model:
     module = import_module(f"moovitamix_transform.{layer}.{name}")
     function = getattr(module, name)
+    parameters = inspect.signature(function).parameters
     contract = getattr(module, "".join(part.capitalize() for part in name.split("_")))
     return Model(
         name=name,
         layer=layer,
-        reads=tuple(inspect.signature(function).parameters),
+        reads=tuple(name for name in parameters if name != "hold"),
         function=function,
         contract=contract,
         fingerprint=_fingerprint(module),
         is_row_local=getattr(module, "IS_ROW_LOCAL", False),
         local_by=getattr(module, "LOCAL_BY", ()),
         lookups=getattr(module, "LOOKUPS", {}),
+        holds="hold" in parameters,
         gathers=getattr(module, "GATHERS", False),
         concerns=getattr(module, "CONCERNS", None),
     )

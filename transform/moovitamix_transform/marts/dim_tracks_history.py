@@ -9,6 +9,7 @@ from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
 from moovitamix_transform.marts.deletions import PROOF
 from moovitamix_transform.marts.history import history
+from moovitamix_transform.staging.latest import Hold, as_planned
 
 # When a key was seen, left and came back; a change of an attribute begins a new row.
 SEEN = ("base_tracks.track_id", "base_tracks.generation_id", "base_tracks.extracted_at", *PROOF)
@@ -49,7 +50,11 @@ class DimTracksHistory(contracts.Contract):
 
 
 def dim_tracks_history(
-    base_tracks: nw.LazyFrame[Any], tracks: nw.LazyFrame[Any], generations: nw.LazyFrame[Any]
+    base_tracks: nw.LazyFrame[Any],
+    tracks: nw.LazyFrame[Any],
+    generations: nw.LazyFrame[Any],
+    *,
+    hold: Hold = as_planned,
 ) -> nw.LazyFrame[Any]:
     """One row per track_id and period with unchanged attributes (SCD 2).
 
@@ -63,5 +68,5 @@ def dim_tracks_history(
     """
     attributes = ["track_name", "artist_name", "songwriters", "album_name", "genre", "duration_seconds"]
     return contracts.conform(
-        history(base_tracks, tracks, generations, "tracks", "track_id", attributes), DimTracksHistory
+        history(base_tracks, tracks, generations, "tracks", "track_id", attributes, hold), DimTracksHistory
     )

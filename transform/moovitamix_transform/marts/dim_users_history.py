@@ -9,6 +9,7 @@ from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
 from moovitamix_transform.marts.deletions import PROOF
 from moovitamix_transform.marts.history import history
+from moovitamix_transform.staging.latest import Hold, as_planned
 
 # When a key was seen, left and came back; a change of an attribute begins a new row.
 SEEN = ("base_users.user_id", "base_users.generation_id", "base_users.extracted_at", *PROOF)
@@ -47,7 +48,11 @@ class DimUsersHistory(contracts.Contract):
 
 
 def dim_users_history(
-    base_users: nw.LazyFrame[Any], users: nw.LazyFrame[Any], generations: nw.LazyFrame[Any]
+    base_users: nw.LazyFrame[Any],
+    users: nw.LazyFrame[Any],
+    generations: nw.LazyFrame[Any],
+    *,
+    hold: Hold = as_planned,
 ) -> nw.LazyFrame[Any]:
     """One row per user_id and period with unchanged attributes (SCD 2).
 
@@ -60,4 +65,6 @@ def dim_users_history(
         datetime[us, UTC], is_current bool
     """
     attributes = ["first_name", "last_name", "email", "gender", "favorite_genre"]
-    return contracts.conform(history(base_users, users, generations, "users", "user_id", attributes), DimUsersHistory)
+    return contracts.conform(
+        history(base_users, users, generations, "users", "user_id", attributes, hold), DimUsersHistory
+    )

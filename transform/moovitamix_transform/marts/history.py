@@ -5,7 +5,7 @@ from typing import Any
 import narwhals as nw
 
 from moovitamix_transform.marts.deletions import gone_after
-from moovitamix_transform.staging.latest import latest
+from moovitamix_transform.staging.latest import Hold, as_planned, latest
 
 
 def history(
@@ -15,6 +15,7 @@ def history(
     stream: str,
     key: str,
     attributes: list[str],
+    hold: Hold = as_planned,
 ) -> nw.LazyFrame[Any]:
     """One row per key and period with unchanged attributes: no overlap, no gap but while the key was gone.
 
@@ -25,14 +26,24 @@ def history(
         the key, the attributes, valid_from (inclusive), valid_to (exclusive, null = current) datetime[us, UTC],
         is_current bool
     """
-    seen = latest(base, source, [key, "generation_id"]).select(
+    seen = latest(base, source, [key, "generation_id"], hold).select(
         key, "generation_id", *attributes, nw.col("extracted_at").alias("at"), nw.lit(False).alias("is_gone")
     )
-    events = nw.concat([seen, _departures(base, generations, stream, key, seen)])
+    events = nw.concat([seen, _departures(base, generations, stream, key, seen)]).with_columns(one=nw.lit(1))
     events = events.with_columns(
         at=nw.col("at").cum_max().over(key, order_by="generation_id"),  # a clock that went back makes no overlap
-        was_gone=nw.col("is_gone").shift(1).over(key, order_by="generation_id"),
-        is_changed=nw.any_horizontal(*(_changes(name, key) for name in attributes), ignore_nulls=True),
+        number=nw.col("one").cum_sum().over(key, order_by="generation_id").cast(nw.Int64()),
+    )
+    # By a join, which is one pass; a window for each attribute is one for each.
+    before = events.select(
+        key,
+        (nw.col("number") + 1).alias("number"),
+        nw.col("is_gone").alias("was_gone"),
+        *(nw.col(name).alias(_before(name)) for name in attributes),
+    )
+    events = events.join(before, on=[key, "number"], how="left")
+    events = events.with_columns(
+        is_changed=nw.any_horizontal(*(_changes(name) for name in attributes), ignore_nulls=True)
     )
     starts = nw.col("was_gone").is_null() | nw.col("was_gone") | nw.col("is_changed")
     turns = events.filter(nw.col("is_gone") | starts)
@@ -67,8 +78,12 @@ def _departures(
 _EVENT = {"generation_id", "at", "is_gone"}
 
 
-def _changes(name: str, key: str) -> nw.Expr:
+def _before(name: str) -> str:
+    return f"{name}_before"
+
+
+def _changes(name: str) -> nw.Expr:
     """The attribute is another one than at the event before; null and null are the same."""
-    before = nw.col(name).shift(1).over(key, order_by="generation_id")
-    is_same = (nw.col(name) == before) | (nw.col(name).is_null() & before.is_null())
+    now, before = nw.col(name), nw.col(_before(name))
+    is_same = (now == before) | (now.is_null() & before.is_null())
     return ~(is_same.fill_null(value=False))

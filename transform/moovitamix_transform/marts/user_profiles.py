@@ -9,7 +9,6 @@ from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
 
 LOCAL_BY = ("user_id",)
-GATHERS = True
 
 
 class UserProfiles(contracts.Contract):
@@ -68,24 +67,29 @@ def user_profiles(user_track_interactions: nw.LazyFrame[Any], dim_tracks: nw.Laz
     pairs = user_track_interactions.join(known, on="track_id", how="left").with_columns(
         seconds=nw.col("duration_seconds") * nw.col("listen_count")
     )
-    users = pairs.group_by("user_id").agg(
-        nw.col("listen_count").sum().alias("listen_count"),
+    # By genre first, which is few rows a user: the pairs are gone through once.
+    genres = pairs.group_by("user_id", "genre").agg(
+        nw.col("listen_count").sum(),
         nw.len().alias("track_count"),
         nw.col("seconds").sum().alias("known_seconds"),
         nw.col("seconds").count().alias("tracks_with_duration"),
-        nw.col("first_listened_at").min().alias("first_listened_at"),
-        nw.col("last_listened_at").max().alias("last_listened_at"),
+        nw.col("first_listened_at").min(),
+        nw.col("last_listened_at").max(),
+    )
+    users = genres.group_by("user_id").agg(
+        nw.col("listen_count", "track_count", "known_seconds", "tracks_with_duration").sum(),
+        nw.col("first_listened_at").min(),
+        nw.col("last_listened_at").max(),
     )
     # A sum over nulls alone is 0 on one engine and null on another: decided here.
     users = users.with_columns(
         listened_seconds=nw.when(nw.col("tracks_with_duration") > 0).then(nw.col("known_seconds"))
     )
-    profiles = users.join(_top_genres(pairs), on="user_id", how="left")
+    profiles = users.join(_top_genres(genres), on="user_id", how="left")
     return contracts.conform(profiles, UserProfiles)
 
 
-def _top_genres(pairs: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    plays = pairs.filter(~nw.col("genre").is_null()).group_by("user_id", "genre").agg(nw.col("listen_count").sum())
-    plays = plays.with_columns(fewer=-nw.col("listen_count"))
-    first = plays.unique(subset=["user_id"], keep="first", order_by=["fewer", "genre"])
+def _top_genres(genres: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    named = genres.filter(~nw.col("genre").is_null()).with_columns(fewer=-nw.col("listen_count"))
+    first = named.unique(subset=["user_id"], keep="first", order_by=["fewer", "genre"])
     return first.select("user_id", nw.col("genre").alias("top_genre"))

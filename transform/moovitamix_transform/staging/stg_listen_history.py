@@ -7,7 +7,7 @@ import narwhals as nw
 
 from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
-from moovitamix_transform.staging.latest import latest
+from moovitamix_transform.staging.latest import Hold, as_planned, latest
 
 LOCAL_BY = ("user_id", "listened_at")
 LOOKUPS = {"listen_history": ("_airbyte_raw_id", "raw_id")}
@@ -38,7 +38,9 @@ class StgListenHistory(contracts.Contract):
     plays = contracts.plays(metadata=made_of("base_listen_history.plays", chosen_by=LATEST))
 
 
-def stg_listen_history(base_listen_history: nw.LazyFrame[Any], listen_history: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def stg_listen_history(
+    base_listen_history: nw.LazyFrame[Any], listen_history: nw.LazyFrame[Any], *, hold: Hold = as_planned
+) -> nw.LazyFrame[Any]:
     """One row per (user_id, listened_at), latest.
 
     Reads:
@@ -47,4 +49,6 @@ def stg_listen_history(base_listen_history: nw.LazyFrame[Any], listen_history: n
     Returns:
         user_id i64, listened_at, updated_at datetime[us, UTC], plays list[struct{track_id i64, position i32}]
     """
-    return contracts.conform(latest(base_listen_history, listen_history, ["user_id", "listened_at"]), StgListenHistory)
+    return contracts.conform(
+        latest(base_listen_history, listen_history, ["user_id", "listened_at"], hold), StgListenHistory
+    )

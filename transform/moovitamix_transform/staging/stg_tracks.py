@@ -7,7 +7,7 @@ import narwhals as nw
 
 from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
-from moovitamix_transform.staging.latest import latest
+from moovitamix_transform.staging.latest import Hold, as_planned, latest
 
 LOCAL_BY = ("track_id",)
 LOOKUPS = {"tracks": ("_airbyte_raw_id", "raw_id")}
@@ -50,7 +50,9 @@ class StgTracks(contracts.Contract):
     )
 
 
-def stg_tracks(base_tracks: nw.LazyFrame[Any], tracks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def stg_tracks(
+    base_tracks: nw.LazyFrame[Any], tracks: nw.LazyFrame[Any], *, hold: Hold = as_planned
+) -> nw.LazyFrame[Any]:
     """One row per track, latest.
 
     Reads:
@@ -60,4 +62,4 @@ def stg_tracks(base_tracks: nw.LazyFrame[Any], tracks: nw.LazyFrame[Any]) -> nw.
         track_id i64, track_name, artist_name, songwriters, album_name, genre str, duration_seconds i32, created_at,
         updated_at datetime[us, UTC]
     """
-    return contracts.conform(latest(base_tracks, tracks, ["track_id"]), StgTracks)
+    return contracts.conform(latest(base_tracks, tracks, ["track_id"], hold), StgTracks)

@@ -7,7 +7,7 @@ import narwhals as nw
 
 from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
-from moovitamix_transform.staging.latest import latest
+from moovitamix_transform.staging.latest import Hold, as_planned, latest
 
 LOCAL_BY = ("user_id",)
 LOOKUPS = {"users": ("_airbyte_raw_id", "raw_id")}
@@ -42,7 +42,7 @@ class StgUsers(contracts.Contract):
     )
 
 
-def stg_users(base_users: nw.LazyFrame[Any], users: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def stg_users(base_users: nw.LazyFrame[Any], users: nw.LazyFrame[Any], *, hold: Hold = as_planned) -> nw.LazyFrame[Any]:
     """One row per user, latest.
 
     Reads:
@@ -52,4 +52,4 @@ def stg_users(base_users: nw.LazyFrame[Any], users: nw.LazyFrame[Any]) -> nw.Laz
         user_id i64, first_name, last_name, email (lower case), gender, favorite_genre str, created_at, updated_at
         datetime[us, UTC]
     """
-    return contracts.conform(latest(base_users, users, ["user_id"]), StgUsers)
+    return contracts.conform(latest(base_users, users, ["user_id"], hold), StgUsers)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Schema, WriterProperties
 from deltalake._internal import DeltaFileSystemHandler, ObjectInputFile
 from deltalake.exceptions import DeltaError
 from deltalake.table import FilePruningPredicateType, FilterType
@@ -26,6 +26,8 @@ _SOURCE_CONFIGURATION = {**CONFIGURATION, "delta.enableChangeDataFeed": "true"}
 
 # What a reader of the Parquet files alone would read wrong: rows that are there no more, columns under other names.
 UNREAD_FEATURES = {"deletionVectors": "deletion vectors", "columnMapping": "column mapping"}
+
+ROW_GROUP = 131_072  # rows
 
 Metadata = dict[str, Any]
 
@@ -91,6 +93,17 @@ def appended(commits: Sequence[bytes]) -> list[DataFile] | None:
             return None
         files.append(DataFile(unquote(action["path"]), action["size"], json.loads(action["stats"])))
     return files
+
+
+def writing(schema: pl.Schema) -> WriterProperties:
+    """How the files of a whole version are written. In small row groups, which whoever reads them holds a few of at a
+    time, and no dictionary of what hardly repeats: a quarter of the CPU seconds of a large table, for the same size."""
+    unlike = [name for name, dtype in schema.items() if isinstance(dtype, pl.Datetime) or name == "raw_id"]
+    return WriterProperties(
+        compression="SNAPPY",
+        max_row_group_size=ROW_GROUP,
+        column_properties={name: ColumnProperties(dictionary_enabled=False) for name in unlike},
+    )
 
 
 def object_at(url: str) -> ObjectInputFile:

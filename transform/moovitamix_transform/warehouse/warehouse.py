@@ -41,6 +41,7 @@ from moovitamix_transform.warehouse.delta import (
     explained,
     object_at,
     properties,
+    writing,
 )
 from moovitamix_transform.warehouse.lock import LOCK, is_locked, locked
 
@@ -362,7 +363,11 @@ class Warehouse:
     def overwrite(self, table: str, rows: pl.LazyFrame, metadata: Metadata | None = None) -> int:
         """One commit that replaces every row, streamed. Returns the version; earlier ones stay readable."""
         what = "could not write the new version"
-        options: dict[str, object] = {"schema_mode": "overwrite", "configuration": CONFIGURATION}
+        options: dict[str, object] = {
+            "schema_mode": "overwrite",
+            "configuration": CONFIGURATION,
+            "writer_properties": writing(rows.collect_schema()),
+        }
         if not self.exists(table):
             if self.is_local:
                 with explained(f"{self.uri(table)}: {what}"):
