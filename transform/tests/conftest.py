@@ -150,12 +150,12 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def spark():
+def spark(tmp_path_factory: pytest.TempPathFactory):
     """A session of Spark in this process, for tables of a few rows."""
     pytest.importorskip("pyspark", reason="make test-system installs it")
     try:
         session.require_spark("local[1]")
     except EngineFailed as error:
         pytest.skip(str(error))
-    with session.started("local[1]", SMALL) as started:
+    with session.started("local[1]", Warehouse(str(tmp_path_factory.mktemp("spark"))), SMALL) as started:
         yield started

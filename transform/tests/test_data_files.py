@@ -103,3 +103,38 @@ def test_a_new_table_has_the_columns_it_is_given(warehouse: Warehouse):
     version = warehouse.commit_files("marts/new", schema, [])
 
     assert warehouse.scan("marts/new", version).collect_schema() == schema
+
+
+def test_appended_files_are_those_of_appends_and_not_of_a_compaction(warehouse: Warehouse):
+    known = warehouse.version(TABLE)
+    for user_id in (4, 5):
+        warehouse.append(TABLE, pl.DataFrame({"user_id": [user_id]}))
+    warehouse.compact(TABLE)
+    newest = warehouse.append(TABLE, pl.DataFrame({"user_id": [6]}))
+
+    files = warehouse.added_files(TABLE, known, newest)
+    rows = warehouse.added_since(TABLE, known, newest)
+
+    assert files is not None
+    assert rows is not None
+    assert sum(each.statistics["numRecords"] for each in files) == 3
+    assert sorted(rows["user_id"]) == [4, 5, 6]
+
+
+@pytest.mark.parametrize("kind", ["a_restore", "a_delete", "a_file_that_is_gone", "a_commit_that_is_gone", "a_schema"])
+def test_more_than_appends_cannot_be_told_as_appended_files(warehouse: Warehouse, kind: str):
+    known = warehouse.version(TABLE)
+    newest = warehouse.append(TABLE, pl.DataFrame({"user_id": [4]}))
+    if kind == "a_restore":
+        newest = warehouse.restore(TABLE, known)
+    elif kind == "a_delete":
+        newest = warehouse.delete(TABLE, pl.DataFrame({"user_id": [1]}), {})
+    elif kind == "a_file_that_is_gone":
+        (added,) = warehouse.added_files(TABLE, known, newest) or ()
+        Path(warehouse.uri(TABLE), added.path).unlink()
+    elif kind == "a_commit_that_is_gone":
+        Path(warehouse.uri(TABLE), "_delta_log", f"{newest:020}.json").unlink()
+    else:
+        newest = warehouse.append(TABLE, pl.DataFrame({"user_id": [5], "name": ["x"]}), is_wider=True)
+
+    assert warehouse.added_files(TABLE, known, newest) is None

@@ -20,10 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from moovitamix_transform import builds, epochs, incremental, news, prune, runs, sources
 from moovitamix_transform.build import build
 from moovitamix_transform.engines import on_polars
-from moovitamix_transform.engines.engine import Engine, Held
+from moovitamix_transform.engines.engine import Engine, Frame, Held
 from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.erasing.forget import forget
-from moovitamix_transform.errors import ApiReset, ContractBroken, NoSuchUser
+from moovitamix_transform.errors import ApiReset, ContractBroken, EngineFailed, NoSuchUser
 from moovitamix_transform.graph import SOURCES, Model, models
 from moovitamix_transform.landing import Landing
 from moovitamix_transform.streams import STREAMS
@@ -260,6 +260,27 @@ class Forgetful(OnPolars):
 
     def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
         return self.warehouse.replace(model.path, known, pl.DataFrame(), self.collect(added.rows))
+
+
+class Lost(OnPolars):
+    """An engine that is gone once a build is published, as a cluster may be."""
+
+    def collect(self, rows: Frame) -> pl.DataFrame:
+        if builds.newest(self.warehouse) is not None:
+            raise EngineFailed("the cluster is gone. The build is not published")
+        return super().collect(rows)
+
+
+def test_nothing_is_asked_of_the_engine_once_the_build_is_published(pipeline, record):
+    """It would be told as a build that is not."""
+    pipeline.land(
+        [record("users", {"id": 7, "created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00"})]
+    )
+
+    with pipeline.warehouse.writing():
+        made = build(pipeline.warehouse, "by-hand", engine=Lost(pipeline.warehouse))
+
+    assert made.is_published
 
 
 def test_a_removed_row_that_stayed_breaks_the_build(pipeline, record):

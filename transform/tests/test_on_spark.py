@@ -1,6 +1,7 @@
 """The Spark engine by itself, in a session on this machine."""
 
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def landed(pipeline, record, status):
     lines += [b"no record", *(status(stream, "COMPLETE") for stream in ("tracks", "users", "listen_history"))]
     pipeline.land(lines)
     return pipeline
+
+
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture
@@ -98,6 +108,21 @@ def test_a_later_build_of_spark_takes_in_what_landed_since(landed, engine, recor
     assert before < after, "files of the first build stay: the table was not made anew"
     assert landed.rows("fct_listens").select("user_id", "track_id").rows() == [(7, 2), (7, 3), (9, 2), (9, 3)]
     assert by_polars == second, "a full rebuild by the other engine finds every table as it is"
+
+
+def test_executors_read_what_has_landed_from_its_files(landed, engine, record):
+    """Through the driver's memory would be a wall."""
+    warehouse, path = landed.warehouse, "source/users"
+    known = warehouse.version(path)
+    landed.land([record("users", {"id": 8, "created_at": MONDAY, "updated_at": TUESDAY})])
+    newest = warehouse.version(path)
+
+    news = engine.appended(path, known, newest)
+
+    (file,) = warehouse.added_files(path, known, newest)
+    assert [Path(each).name for each in news.rows.to_native().inputFiles()] == [file.path]
+    assert engine.collect(news.rows).equals(warehouse.added_since(path, known, newest))
+    assert news.count == 1
 
 
 def test_a_person_is_erased_from_files_that_spark_wrote(landed, engine):
@@ -203,3 +228,36 @@ def test_a_folder_with_marks_that_hadoop_would_read_as_a_pattern(new_pipeline, r
     found = OnSpark(odd, spark).scan("marts/t", 0)
 
     assert found.select(nw.col("a").sum()).collect("polars").item() == 3
+
+
+def test_instants_of_any_year_are_those_of_polars(landed, engine, record, far_from_utc):
+    """Spark has had two calendars, and its Python rows have the machine's time zone."""
+    years = ["0001", "1582", "1899", "9999"]
+    for year in years:
+        at = f"{year}-01-01T00:00:00.000001"
+        landed.land([record("listen_history", {"user_id": 7, "items": [1], "created_at": at, "updated_at": at})])
+
+    with landed.warehouse.writing():
+        by_spark = build(landed.warehouse, "spark", engine=engine).build
+        by_polars = build(landed.warehouse, "polars", full_refresh=True).build
+
+    assert by_polars == by_spark
+    instants = landed.rows("fct_listens")["listened_at"]
+    assert {datetime(int(year), 1, 1, microsecond=1, tzinfo=UTC) for year in years} <= {*instants}
+    log = Path(landed.warehouse.uri("marts/fct_listens"), "_delta_log")
+    assert '"listened_at\\": \\"0001-01-01T00:00:00.000001Z' in "".join(each.read_text() for each in log.glob("*.json"))
+
+
+def test_rows_of_other_columns_or_types_are_not_the_same(engine):
+    one, wider, narrower = (
+        nw.from_native(engine._here(rows))
+        for rows in (
+            pl.DataFrame({"a": [1]}),
+            pl.DataFrame({"a": [1], "b": ["x"]}),
+            pl.DataFrame({"a": [1]}, schema={"a": pl.Int32}),
+        )
+    )
+
+    assert engine.has_same_rows(one, one)
+    assert not engine.has_same_rows(one, wider)
+    assert not engine.has_same_rows(one, narrower)

@@ -1,6 +1,6 @@
 """Where the tables live: the only folder that knows deltalake."""
 
 from moovitamix_transform.warehouse.delta import DataFile, Metadata, object_at, schema_json
-from moovitamix_transform.warehouse.warehouse import LAYOUT, SCRATCH, Warehouse
+from moovitamix_transform.warehouse.warehouse import LAYOUT, SCRATCH, Warehouse, store_endpoint
 
-__all__ = ["LAYOUT", "SCRATCH", "DataFile", "Metadata", "Warehouse", "object_at", "schema_json"]
+__all__ = ["LAYOUT", "SCRATCH", "DataFile", "Metadata", "Warehouse", "object_at", "schema_json", "store_endpoint"]

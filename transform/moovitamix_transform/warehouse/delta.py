@@ -1,7 +1,7 @@
 """What this package asks of Delta tables: how they are opened, committed to, and what their log says of a file."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
 # two of them under other names.
 STORE_OPTIONS = {"connect_timeout": "5s", "timeout": "30s", "max_retries": "4", "retry_timeout": "15s"}
 POLARS_STORE_OPTIONS = {"max_retries": 4, "retry_timeout_ms": 15_000}
-# What is new in a source table is read from its change data feed.
+# A program that follows a source table learns from its change data feed what prune and forget took out.
 _SOURCE_CONFIGURATION = {**CONFIGURATION, "delta.enableChangeDataFeed": "true"}
 
 # What a reader of the Parquet files alone would read wrong: rows that are there no more, columns under other names.
@@ -80,6 +80,19 @@ def properties(metadata: Metadata | None, is_next: bool = False) -> CommitProper
     put an append behind what others committed meanwhile."""
     custom = {"moovitamix": json.dumps(metadata)} if metadata else None
     return CommitProperties(custom_metadata=custom, max_commit_retries=0 if is_next else None)
+
+
+def appended(commits: Sequence[bytes]) -> list[DataFile] | None:
+    """The files whose rows these commits of a log appended, compactions aside; None when they did more than that."""
+    files = []
+    for line in (line for commit in commits for line in commit.splitlines() if line.strip()):
+        ((kind, action),) = json.loads(line).items()
+        if kind in ("commitInfo", "txn") or (kind in ("add", "remove") and not action.get("dataChange", True)):
+            continue
+        if kind != "add" or action.get("deletionVector") or not action.get("stats"):
+            return None
+        files.append(DataFile(unquote(action["path"]), action["size"], json.loads(action["stats"])))
+    return files
 
 
 def writing(schema: pl.Schema) -> WriterProperties:

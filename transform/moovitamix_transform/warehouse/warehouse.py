@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from moovitamix_transform.errors import (
@@ -35,9 +35,11 @@ from moovitamix_transform.warehouse.delta import (
     DataFile,
     Metadata,
     Table,
+    appended,
     configuration,
     delta_schema,
     explained,
+    object_at,
     properties,
     writing,
 )
@@ -48,10 +50,15 @@ from moovitamix_transform.warehouse.lock import LOCK, is_locked, locked
 LAYOUT = 2
 SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 _UNFIT = frozenset("%[]")
-_ENDPOINT = "AWS_ENDPOINT_URL"
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # the first of them that is set
 _SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "adl", "abfs", "abfss")  # of stores that both libraries know
 
 T = TypeVar("T")
+
+
+def store_endpoint() -> str | None:
+    """The URL of a store that is not Amazon's, as the environment has it."""
+    return next((value for name in _ENDPOINTS if (value := os.environ.get(name))), None)
 
 
 @dataclass(frozen=True)
@@ -77,9 +84,10 @@ class Warehouse:
         scheme = self.root.partition("://")[0]
         if not self.is_local and scheme not in _SCHEMES:
             raise UsageError(f"--warehouse: expected a folder or a URL of {', '.join(_SCHEMES)}, got one of {scheme!r}")
-        endpoint = os.environ.get(_ENDPOINT)
-        if not self.is_local and endpoint and "://" not in endpoint:  # Polars and delta-rs end in a panic over it
-            raise UsageError(f"{_ENDPOINT}: expected a URL such as http://127.0.0.1:9000, got {endpoint!r}")
+        for name in () if self.is_local else _ENDPOINTS:
+            endpoint = os.environ.get(name)
+            if endpoint and "://" not in endpoint:  # Polars and delta-rs end in a panic over it
+                raise UsageError(f"{name}: expected a URL such as http://127.0.0.1:9000, got {endpoint!r}")
 
     @property
     def is_local(self) -> bool:
@@ -294,18 +302,40 @@ class Warehouse:
             return opened.version()
 
     def added_since(self, table: str, version: int, newest: int) -> pl.DataFrame | None:
-        """The rows appended after `version`, up to `newest`; None when that is not all that happened, or not readable.
-
-        From the change data feed, which passes over compactions; a comparison of file lists would not.
-        """
+        """The rows of `added_files`."""
+        files = self.added_files(table, version, newest)
+        if files is None:
+            return None
+        uris = {f"{self.uri(table)}/{each.path}" for each in files}
         try:
-            feed = self._table(table, newest).load_cdf(starting_version=version + 1, ending_version=newest)
-            rows = pl.DataFrame(feed)
-        except (DeltaError, OSError, pl.exceptions.PolarsError):
+            return self._files(uris, self.scan(table, newest).collect_schema()).collect(engine="streaming")
+        except (OSError, pl.exceptions.PolarsError):
             return None
-        if not (rows["_change_type"] == "insert").all():
+
+    def added_files(self, table: str, version: int, newest: int) -> list[DataFile] | None:
+        """The files of the rows appended after `version`, up to `newest`; None when that is not all that happened, or
+        they are not all there any more.
+
+        By what each commit did: a comparison of file lists would take a compaction for news.
+        """
+        log = f"{self.uri(table)}/_delta_log"
+        try:
+            commits = [self._content(f"{log}/{each:020}.json") for each in range(version + 1, newest + 1)]
+            files = appended(commits)
+            if all(self._size(f"{self.uri(table)}/{each.path}") == each.size for each in files or ()):
+                return files
+        except (OSError, ValueError):
             return None
-        return rows.drop("_change_type", "_commit_version", "_commit_timestamp")
+        return None
+
+    def _content(self, uri: str) -> bytes:
+        if self.is_local:
+            return Path(uri).read_bytes()
+        found = object_at(uri)
+        return bytes(found.read(found.size()))
+
+    def _size(self, uri: str) -> int:
+        return Path(uri).stat().st_size if self.is_local else object_at(uri).size()
 
     def replace(self, table: str, version: int, removed_keys: pl.DataFrame, added: pl.DataFrame) -> int:
         """The rows of `version` without those with these keys, and with the added ones. Returns the new version.

@@ -1,12 +1,17 @@
 """`build --engine spark`: what is said when it cannot be, before anything is built."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from moovitamix_transform.engines.spark import session
+from moovitamix_transform.warehouse import Warehouse
 
 Command = Callable[..., object]
 
@@ -39,6 +44,11 @@ def with_pyspark() -> None:
             ["--engine", "spark", "--conf", "memory"], "expected NAME=VALUE with a name such as", id="no_setting"
         ),
         pytest.param(["--engine", "dask"], "expected one of polars, spark, got 'dask'", id="an_engine_there_is_not"),
+        pytest.param(
+            ["--engine", "spark", "--conf", "spark.sql.files.ignoreMissingFiles=true"],
+            "expected spark.sql.files.ignoreMissingFiles=false, which the tables' rows depend on, got 'true'",
+            id="a_setting_that_loses_rows",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(moovitamix: Command, landed: None, options: list[str], message: str):
@@ -100,6 +110,23 @@ def test_without_a_java_that_runs_spark_it_says_what_to_install(
 
 
 @pytest.mark.spark
+def test_defaults_of_a_cluster_that_change_the_rows_are_refused(
+    moovitamix: Command, start: Command, landed: None, with_pyspark: None, tmp_path: Path
+):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "spark-defaults.conf").write_text("spark.sql.legacy.sizeOfNull true\n")
+
+    build = start(
+        *("build", "--engine", "spark", "--master", "local[1]"),
+        env={**os.environ, "SPARK_CONF_DIR": str(tmp_path / "conf")},
+    )
+    _, err = build.communicate()
+
+    assert build.returncode == 2, err
+    assert "spark-defaults.conf: expected no spark.sql.legacy.… setting, got spark.sql.legacy.sizeOfNull" in err
+
+
+@pytest.mark.spark
 def test_a_master_that_does_not_answer_is_told_at_once(moovitamix: Command, landed: None, with_pyspark: None):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -109,3 +136,42 @@ def test_a_master_that_does_not_answer_is_told_at_once(moovitamix: Command, land
 
     assert done.code == 1
     assert f"{master}: expected a Spark master, nobody answers there" in done.err
+
+
+class InterruptedAsItEnds:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_in_a_finalizer_is_raised_once_it_is_over():
+    def work() -> None:
+        InterruptedAsItEnds()
+        threading.Event().wait(10)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with session.lasting_interrupts(), pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.spark
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["as_ctrl_c_does", "as_a_service_manager_does"])
+def test_a_signal_to_the_whole_group_interrupts_a_build_as_it_does_with_polars(
+    start: Command, landed: None, history, until, with_pyspark: None, tmp_path: Path, number: signal.Signals
+):
+    """It reaches Spark's Java process too."""
+    house = Warehouse(str(tmp_path / "warehouse"))
+    before = house.version("staging/base_tracks")
+    build = start(*("build", "--engine", "spark", "--master", "local[1]", "--full-refresh"), start_new_session=True)
+    until(lambda: house.version("staging/base_tracks") > before, "the first table", seconds=200)
+
+    os.killpg(build.pid, number)
+    _, err = build.communicate()
+
+    assert build.returncode == 1
+    assert err.splitlines()[-1] == "moovitamix: interrupted; what was committed stays, the next run goes on from there"
+    assert "Traceback" not in err
+    assert history("warehouse")[-1]["status"] == "interrupted"

@@ -60,21 +60,21 @@ def url(warehouse: Warehouse, path: str) -> str:
 
 def require_file_system(spark: "SparkSession", warehouse: Warehouse) -> None:
     """EngineFailed where the cluster has no classes for the warehouse's store."""
-    if not url(warehouse, "").startswith("s3a:"):
-        return
     from py4j.protocol import Py4JError
 
     java: Any = spark._jvm
+    scheme = url(warehouse, "").partition(":")[0]
     try:
-        java.java.lang.Class.forName(
-            "org.apache.hadoop.fs.s3a.S3AFileSystem", False, java.Thread.currentThread().getContextClassLoader()
-        )
+        java.org.apache.hadoop.fs.FileSystem.getFileSystemClass(scheme, spark._jsc.hadoopConfiguration())
     except Py4JError as error:
         version = java.org.apache.hadoop.util.VersionInfo.getVersion()
+        package = f"org.apache.hadoop:hadoop-aws:{version}"
+        hint = (
+            f"; add the package {package}, such as by --conf spark.jars.packages={package}" if scheme == "s3a" else ""
+        )
         raise EngineFailed(
-            f"{warehouse.root}: expected Hadoop's S3A among Spark's classes, found none; add the package "
-            f"org.apache.hadoop:hadoop-aws:{version}, such as by --conf spark.jars.packages="
-            f"org.apache.hadoop:hadoop-aws:{version}. Nothing is built."
+            f"{warehouse.root}: expected a Hadoop file system for {scheme}: among Spark's classes, found none{hint}. "
+            "Nothing is built."
         ) from error
 
 
@@ -121,5 +121,5 @@ def _statistics(warehouse: Warehouse, path: str) -> dict[str, Any]:
 
 def _json(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value

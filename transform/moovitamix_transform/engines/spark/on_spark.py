@@ -87,10 +87,13 @@ class OnSpark:
         return _polars(rows.to_native().toArrow())
 
     def appended(self, path: str, known: int, newest: int) -> Held | None:
-        batches = self.warehouse.added_since(path, known, newest)
-        if batches is None:
+        """The executors read the files: no row of them comes here."""
+        added = self.warehouse.added_files(path, known, newest)
+        if added is None:
             return None
-        return self.hold(_frame(self._here(batches)))
+        schema = files.spark_schema(self.warehouse.scan(path, newest).collect_schema())
+        rows = files.read_files(self.spark, self.warehouse, path, added, schema)
+        return Held(_frame(rows), sum(each.statistics["numRecords"] for each in added))
 
     def overwrite(self, model: Model, rows: Frame) -> int:
         schema, found = self._written(model, rows)
@@ -135,7 +138,9 @@ class OnSpark:
             if not self.in_batches(_frame(rows.select(*others)), work, columns).to_native().isEmpty():
                 return False
         ends = {name: (least(name), greatest(name), count_if(col(name).isNull())) for name in by_ends}
-        found = rows.agg(count(lit(1)), *(each for three in ends.values() for each in three)).collect()[0]
+        counted = rows.agg(count(lit(1)), *(each for three in ends.values() for each in three))
+        # As Arrow: of PySpark's own rows the instants are in the machine's time zone, and end with the year 1 or 9999.
+        found = _polars(counted.toArrow()).row(0)
         if not found[0]:
             return True
         values = {
@@ -157,6 +162,8 @@ class OnSpark:
         return self.hold(_frame(new.subtract(old))), self.hold(_frame(old.subtract(new)))
 
     def has_same_rows(self, one: Frame, other: Frame) -> bool:
+        if one.collect_schema() != other.collect_schema():
+            return False  # Spark would bring them to common types, or end over other columns
         return bool(one.to_native().subtract(other.to_native()).isEmpty())
 
     def _here(self, rows: pl.DataFrame) -> DataFrame:

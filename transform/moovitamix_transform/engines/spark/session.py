@@ -1,38 +1,30 @@
 """A session on a cluster, or what is missing for one."""
 
+import logging
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from moovitamix_transform.engines.spark import settings
 from moovitamix_transform.errors import EngineFailed, MissingExtra
+from moovitamix_transform.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LEAST_JAVA = 17
 _PATIENCE_SECONDS = 5
-_LOG = Path(__file__).with_name("log4j2.properties")
-
-# What the tables' rows depend on. The rest is the user's: spark-defaults.conf in SPARK_CONF_DIR, or `--conf`.
-_FIXED = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # Delta's; the default is one that Delta lacks
-    "spark.sql.ansi.enabled": "true",  # a number out of range is an error, not another number
-    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-}
-_QUIET = {
-    "spark.app.name": "moovitamix build",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG.as_uri()}",
-}
+_AGAIN_SECONDS = 0.05
 
 
 def require_spark(master: str) -> None:
@@ -81,37 +73,72 @@ def _require_master(master: str) -> None:
 
 
 @contextmanager
-def started(master: str, more: dict[str, str]) -> Iterator["SparkSession"]:
+def started(master: str, warehouse: Warehouse, given: dict[str, str]) -> Iterator["SparkSession"]:
     """A session, ended with the block.
 
     Args:
-        more: settings of Spark's; those that the tables' rows depend on stay.
+        warehouse: whose tables it reads and writes.
+        given: settings of Spark's by a user.
+    Raises:
+        UsageError: one of them, or of spark-defaults.conf, would change the tables' rows.
     """
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
+    settings.require_allowed(given, "build --conf")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.master(master)
-    for name, value in {**_QUIET, **_loopback(master), **more, **_FIXED}.items():
-        builder = builder.config(name, value)
-    with explained(master):
-        session = builder.getOrCreate()
+    conf = SparkConf().setMaster(master).setAll(settings.of_session(master, warehouse, given).items())
+    with lasting_interrupts():
+        with explained(master), _own_interrupt():
+            # A Java process of this process's group would end with a Ctrl-C before we can end its work.
+            java = SparkContext._gateway or launch_gateway(conf, {"start_new_session": True})
+            session = SparkSession(SparkContext(conf=conf, gateway=java))
+        try:
+            settings.require_allowed(dict(session.sparkContext.getConf().getAll()), "spark-defaults.conf")
+            yield session
+        finally:
+            with suppress(Exception):  # a cluster that is gone cannot be told that we are
+                session.stop()
+
+
+@contextmanager
+def lasting_interrupts() -> Iterator[None]:
+    """An interrupt that meets py4j is not lost: it asks Java to forget an object in that object's finalizer, and what
+    is raised in one goes no further. So it is raised again, a moment later."""
+    hook = sys.unraisablehook
+    main = threading.main_thread().ident
+    number = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
+
+    def again(ignored: "sys.UnraisableHookArgs") -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, [main, number]).start()
+        else:
+            hook(ignored)
+
+    sys.unraisablehook = again
+    logging.getLogger().addFilter(_is_no_interrupt)
     try:
-        yield session
+        yield
     finally:
-        with suppress(Exception):  # a cluster that is gone cannot be told that we are
-            session.stop()
+        logging.getLogger().removeFilter(_is_no_interrupt)
+        sys.unraisablehook = hook
 
 
-def _loopback(master: str) -> dict[str, str]:
-    """A driver that no other machine has to reach listens on loopback alone, and shows no page."""
-    host = urlsplit(master).hostname if master.startswith("spark://") else "localhost"
-    if host not in ("localhost", "127.0.0.1"):
-        return {}
-    return {
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.ui.enabled": "false",
-    }
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    """py4j logs a KeyboardInterrupt, with its traceback, before it hands it on."""
+    return not record.getMessage().startswith("KeyboardInterrupt")
+
+
+@contextmanager
+def _own_interrupt() -> Iterator[None]:
+    """What Ctrl-C does stays ours: Spark's handler asks the Java process first, which may be gone."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager
