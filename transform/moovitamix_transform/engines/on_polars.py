@@ -10,7 +10,7 @@ import polars as pl
 from moovitamix_transform import tables
 from moovitamix_transform.engines.engine import Frame, Held, Work
 from moovitamix_transform.graph import Model, models
-from moovitamix_transform.warehouse import Warehouse
+from moovitamix_transform.warehouse import Warehouse, explained
 
 # Above this part of the table's rows the removed ones lie in nearly every file: one pass of Polars over the table costs
 # half of a MERGE (1.4 CPU seconds against 2.5 for 5.7 M rows).
@@ -67,7 +67,8 @@ class OnPolars:
         return _held(self.collect(rows.with_columns(ncs.string() + "")))
 
     def collect(self, rows: Frame) -> pl.DataFrame:
-        found: pl.DataFrame = rows.to_native().collect(engine="streaming")
+        with explained(f"{self.warehouse.root}: its tables could not be read"):
+            found: pl.DataFrame = rows.to_native().collect(engine="streaming")
         return found
 
     def appended(self, path: str, known: int, newest: int) -> Held | None:

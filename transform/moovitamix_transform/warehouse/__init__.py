@@ -1,6 +1,16 @@
 """Where the tables live: the only folder that knows deltalake."""
 
-from moovitamix_transform.warehouse.delta import DataFile, Metadata, object_at, schema_json
+from moovitamix_transform.warehouse.delta import DataFile, Metadata, explained, object_at, schema_json
 from moovitamix_transform.warehouse.warehouse import LAYOUT, SCRATCH, Warehouse, store_endpoint
 
-__all__ = ["LAYOUT", "SCRATCH", "DataFile", "Metadata", "Warehouse", "object_at", "schema_json", "store_endpoint"]
+__all__ = [
+    "LAYOUT",
+    "SCRATCH",
+    "DataFile",
+    "Metadata",
+    "Warehouse",
+    "explained",
+    "object_at",
+    "schema_json",
+    "store_endpoint",
+]
