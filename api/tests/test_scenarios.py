@@ -59,6 +59,11 @@ def read(session: requests.Session, url: str) -> tuple[list[dict[str, Any]], lis
     return rows, kinds, refused
 
 
+def but_for_delays(kinds: list[str]) -> list[str]:
+    """A busy machine answers late too: only where a scenario does so on purpose is it counted."""
+    return ["ok" if kind == "late" else kind for kind in kinds]
+
+
 @pytest.mark.parametrize(
     ("scenario", "expected"),
     [
@@ -76,14 +81,17 @@ def test_requests_fail_in_the_ways_announced_and_three_tries_always_get_every_ro
 
     rows, kinds, _ = read(session, url)
 
-    assert set(kinds) == expected
+    assert set(kinds if "late" in expected else but_for_delays(kinds)) == expected
     assert rows == read(session, serve(*FLAGS))[0]
 
 
 def test_the_same_seed_fails_the_same_requests_and_another_seed_others(
     serve: Callable[..., str], session: requests.Session
 ):
-    kinds = [read(session, serve(*FLAGS, "--scenario", scenario))[1] for scenario in ("html:4", "html:4", "html:5")]
+    kinds = [
+        but_for_delays(read(session, serve(*FLAGS, "--scenario", scenario))[1])
+        for scenario in ("html:4", "html:4", "html:5")
+    ]
 
     assert kinds[0] == kinds[1] != kinds[2]
 

@@ -73,7 +73,7 @@ def test_forget_tells_what_it_erased_and_everything_goes_on(moovitamix: Command,
         pytest.param(["users", "9", "--yes"], 1, "expected a user with the id 9, no record is of one", id="unknown"),
         pytest.param(["users", str(2**70), "--yes"], 1, "no record is of one. Nothing was changed.", id="too_long"),
         pytest.param(["tracks", "1", "--yes"], 2, "forget: expected users, got 'tracks': only a person", id="tracks"),
-        pytest.param(["users", "ada", "--yes"], 2, "Invalid value for 'ID'", id="no_id"),
+        pytest.param(["users", "ada", "--yes"], 2, "forget ID: expected an integer, got 'ada'", id="no_id"),
     ],
 )
 def test_what_forget_refuses_it_says_in_one_line_and_changes_nothing(
