@@ -15,7 +15,6 @@ from moovitamix_transform.warehouse import Warehouse, explained
 # Above this part of the table's rows the removed ones lie in nearly every file: one pass of Polars over the table costs
 # half of a MERGE (1.4 CPU seconds against 2.5 for 5.7 M rows).
 MERGED_PART = 0.001
-BATCH_ROWS = 50_000
 # Of the largest table that a model reads, so many rows at a time are gathered in memory.
 PART_ROWS = 10_000_000
 
@@ -58,8 +57,8 @@ class OnPolars:
         )
 
     def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
-        batches = rows.to_native().collect_batches(chunk_size=BATCH_ROWS)
-        return nw.from_native(pl.concat([pl.LazyFrame(schema=schema), *(work(batch).lazy() for batch in batches)]))
+        native: pl.LazyFrame = rows.to_native()
+        return nw.from_native(native.map_batches(work, schema=schema, streamable=True))
 
     def hold(self, rows: Frame) -> Held:
         """With texts of their own: those of Polars point into the batches they came from, and would keep all of them
