@@ -197,7 +197,7 @@ def is_alive(pid: str) -> bool:
     "kills",
     [
         pytest.param(20, id="20_kills", marks=pytest.mark.timeout(600)),
-        pytest.param(300, id="300_kills", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
+        pytest.param(300, id="300_kills", marks=[pytest.mark.soak, pytest.mark.timeout(7200)]),
     ],
 )
 def test_law_3_a_run_killed_at_any_moment_and_run_again_ends_as_an_undisturbed_one(
