@@ -8,7 +8,7 @@
     PacedApiKey, Pace                          the API key, and a pause that all requests of the process keep
     PagesAheadRetriever                        reads the pages, several requests in flight, rows in order
     KnownState                                 the state of an earlier sync, or the error when it is not one
-    RealDate                                   a configured date that the calendar has
+    RealDate, AddressWithoutPassword           what a configuration may say, where its spec cannot tell
 
 One file without relative imports and without postponed annotations: some runners execute it before its module has a
 name. No component keeps what it reads on itself: the CDK reads all partitions of a stream through one instance.
@@ -16,6 +16,7 @@ name. No component keeps what it reads on itself: the CDK reads all partitions o
 
 import logging
 import math
+import re
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -81,7 +82,7 @@ class NotAPageError(ValueError):
 class Page(NamedTuple):
     """One page: `{"items": [...], "total": 1000, "page": 3, "size": 100, "pages": 10}`.
 
-    The four numbers may be null (the API's paginator allows it); `number` and `size` then are those asked for.
+    The numbers may be null (the API's paginator allows it); `number` and `size` then are those asked for.
     """
 
     items: list[dict[str, Any]]
@@ -109,9 +110,9 @@ def _parse_page(response: requests.Response) -> Page:
         raise NotAPageError(f"expected a page of records as JSON, got {_start_of(response)} ({error})") from error
     items = body.get("items") if isinstance(body, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise NotAPageError(f"expected an object with a list of records in 'items', got {_start_of(response)}")
-    numbers = {name: body.get(name, "nothing") for name in ("total", "page", "size", "pages")}
-    smallest = {"total": 0, "page": 1, "size": 1, "pages": 0}
+        raise NotAPageError(f"expected an object with a list of records in 'items', got {_shape_of(body)}")
+    smallest = {"total": 0, "page": 1, "size": 1}
+    numbers = {name: body.get(name, "nothing") for name in smallest}
     for name, value in numbers.items():
         if value is not None and (type(value) is not int or value < smallest[name]):
             raise NotAPageError(f"expected an integer from {smallest[name]} or null in {name!r}, got {value!r}")
@@ -130,6 +131,13 @@ def _parse_page(response: requests.Response) -> Page:
     return Page(items, total, number, size)
 
 
+def _shape_of(body: Any) -> str:  # noqa: ANN401 (any JSON value)
+    """What a body is, without its values: they may be people's names and addresses."""
+    if isinstance(body, dict):
+        return f"an object with {', '.join(map(repr, body)) or 'nothing'}"
+    return f"a list of {len(body)}" if isinstance(body, list) else f"a JSON value, a {type(body).__name__}"
+
+
 def _asked_for(response: requests.Response, parameter: str, default: int) -> int:
     asked = response.history[0] if response.history else response  # a redirect may drop the query
     values = parse_qs(urlsplit(asked.request.url or "").query).get(parameter, [])
@@ -137,7 +145,12 @@ def _asked_for(response: requests.Response, parameter: str, default: int) -> int
 
 
 def _start_of(response: requests.Response) -> str:
-    return repr(response.content[:200].decode("utf-8", "replace")) if response.content else "an empty body"
+    """What came, in a few words. Of JSON that came with success, no value: it may be people's names and addresses."""
+    if not response.content:
+        return "an empty body"
+    if response.ok and response.content.lstrip()[:1] in (b"{", b"["):
+        return f"{len(response.content)} bytes that begin as JSON does"
+    return repr(response.content[:200].decode("utf-8", "replace"))
 
 
 # ── Which page comes next ────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +165,10 @@ class Walk:
     below where the reader stopped. So `seen` falls by d, and the page that holds position `seen` is read next, be it
     one read before. Rows added only push rows on: they are seen twice, which the key mends downstream, never missed.
 
-    A page without `total` cannot tell. It counts as seen once a later page says that `total` has not fallen.
+    When rows came in the meantime, more slid than `total` tells: see `is_doubtful`.
+
+    A page without `total`, or with more rows than it announces, cannot tell. It counts as seen once a later page says
+    that `total` has not fallen.
     """
 
     page: int = 1
@@ -160,34 +176,65 @@ class Walk:
     seen: int = 0  # every row below this position was seen
     unsure: int = 0  # rows below this position too, unless some were removed meanwhile
     island: tuple[int, int] = (0, 0)  # positions from, to that were seen too, behind a gap
+    has_moved: bool = False  # the island's rows: `total` is another since they were seen
+    goes_back: bool = False  # the page is read to find rows that slid, so it begins with one that was seen
     repeats: int = 0  # pages asked for again so far
+
+    def is_doubtful(self, page: Page) -> bool:
+        """Whether rows may be missing before the page's first one, unless that was seen: `total` fell by d, but more
+        than d rows were removed, and others came."""
+        start = (page.number - 1) * page.size
+        removed = max(0, (self.total or 0) - page.total) if page.total is not None else 0
+        return 0 < start <= self.seen - removed and bool(removed or self.goes_back)
+
+    def further_back(self, page: Page) -> "Walk":
+        """The walk when the page, a doubtful one, does not begin with a row that was seen."""
+        before = page.number - 1
+        seen = min(self.seen, (before - 1) * page.size)
+        total = self.total if page.total is None else page.total
+        return replace(self._on_to(before), total=total, seen=seen, unsure=0, island=(0, 0), goes_back=True)
 
     def after(self, page: Page) -> Optional["Walk"]:
         """The walk once `page` is read; None at the end of the collection."""
         start = (page.number - 1) * page.size
         end = start + len(page.items)
-        if page.total is None:
-            # Nothing to count with: the first page without rows is the end, and a short page may not be the last.
-            full = len(page.items) >= page.size
-            unsure = max(self.seen, self.unsure, end)
-            following = unsure // page.size + 1 if full else page.number + 1
-            return replace(self._on_to(following), unsure=unsure) if page.items else None
+        if page.total is None or (page.items and page.total < end):
+            return self._without_total(page, end)
         change = page.total - (page.total if self.total is None else self.total)
         removed, added = max(0, -change), max(0, change)
         seen = max(0, self.seen - removed) if removed else max(self.seen, self.unsure)
         # What is certain of an island: rows of the gap before it may be pushed into it, rows behind it may slide there.
         island = (self.island[0] + added, self.island[1] - removed)
+        has_moved, goes_back = bool(change or self.has_moved), False
         if start > seen:  # rows slid onto earlier pages: this page is kept, the gap before it is read next
-            island = (start, end)
+            island, has_moved, goes_back = (start, end), False, True
         else:
             seen = max(seen, end)
             if island[0] <= seen:
+                goes_back = has_moved and self.island != (0, 0)
                 seen = max(seen, island[1])
-                island = (0, 0)
+                island, has_moved = (0, 0), False
         if seen >= page.total:
             return None
-        following = self._on_to(seen // page.size + 1)
-        return replace(following, total=page.total, seen=seen, unsure=0, island=island)
+        return replace(
+            self._on_to(seen // page.size + 1),
+            total=page.total,
+            seen=seen,
+            unsure=0,
+            island=island,
+            has_moved=has_moved,
+            goes_back=goes_back,
+        )
+
+    def _without_total(self, page: Page, end: int) -> Optional["Walk"]:
+        """Nothing to count with: the first page without rows is the end, unless an earlier `total` says that there are
+        more; and a short page may not be the last."""
+        if not page.items:
+            is_cut = self.total is not None and max(self.seen, self.unsure) < self.total
+            return self._on_to(page.number) if is_cut else None
+        unsure = max(self.seen, self.unsure, end)
+        following = unsure // page.size + 1 if len(page.items) >= page.size else page.number + 1
+        return replace(self._on_to(following), unsure=unsure, goes_back=False)
 
     def back(self, page: Page, pages: int) -> "Walk":
         """The walk when `page` has another `total`, and was in flight together with `pages` others.
@@ -196,7 +243,7 @@ class Walk:
         """
         change = abs((page.total or 0) - (self.total or 0))
         seen = max(0, self.seen - pages * page.size - change)
-        return replace(self._on_to(seen // page.size + 1), seen=seen, unsure=0, island=(0, 0))
+        return replace(self._on_to(seen // page.size + 1), seen=seen, unsure=0, island=(0, 0), goes_back=True)
 
     def _on_to(self, page: int) -> "Walk":
         return replace(self, page=page, repeats=self.repeats + (page <= self.page))
@@ -250,11 +297,16 @@ class EnvelopePagination(PaginationStrategy):
         if following is None:
             return None
         if following.repeats > self.REPEATS_ALLOWED + math.ceil((page.total or 0) / page.size):
+            expected = (
+                f"the {walk.total} records announced, got pages without records or 'total'"
+                if page.total is None
+                else f"a 'total' that settles, got {page.total}, smaller again"
+            )
             raise AirbyteTracedException(
                 message=(
-                    f"GET {response.url}: expected a 'total' that settles, got {page.total}, smaller again after "
-                    f"{following.repeats} pages were read again. Rows may be missing, so the read stops and the state "
-                    "stays; run it again when fewer rows are being deleted."
+                    f"GET {response.url}: expected {expected} after {following.repeats} pages were read again. Rows "
+                    "may be missing, so the read stops and the state stays; run it again when fewer rows are being "
+                    "deleted."
                 ),
                 failure_type=FailureType.transient_error,
             )
@@ -269,13 +321,30 @@ RATE_LIMIT_TRIES = 50
 
 
 class Attempts(local):
-    """How many retries this thread has asked for: a request and its retries are made by one thread."""
+    """What became of a thread's requests: a request and its retries are made by one thread."""
 
-    retries: int = 0
+    retries: int = 0  # asked for so far
+    failures: int = 0  # of the request under way, refusals by a rate limit aside
 
 
 ATTEMPTS = Attempts()
 LOGGER = logging.getLogger("airbyte")
+
+
+class WithholdsContent(logging.Filter):
+    """Takes the body out of the line that the CDK logs of each answer it tries again: of a page of users that came
+    incomplete, it would be their names and addresses."""
+
+    BODY = ", Response Content: "
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.msg, str):
+            record.msg = record.msg.partition(self.BODY)[0]
+        return True
+
+
+if not any(type(each).__name__ == WithholdsContent.__name__ for each in LOGGER.filters):  # some runners load us twice
+    LOGGER.addFilter(WithholdsContent())
 
 
 def setting(config: Config, name: str, default: int) -> int:
@@ -341,8 +410,11 @@ class PageErrorHandler(DefaultErrorHandler):
                 return ErrorResolution(ResponseAction.RETRY, FailureType.system_error, message)
             return SUCCESS_RESOLUTION
         known = super().interpret_response(response)
+        filtered = {code for each in self.response_filters or () for code in each.http_codes or ()}
+        # Of a status that no filter has, the CDK's message would be the whole body.
+        advice = known.error_message if response.status_code in filtered else "Ask the API's owner what it means."
         got = f"HTTP {response.status_code} with {_start_of(response)}"
-        return replace(known, error_message=f"expected a page of records, got {got}. {known.error_message}")
+        return replace(known, error_message=f"expected a page of records, got {got}. {advice}")
 
     def _judge_exception(self, error: Exception | None) -> ErrorResolution:
         message = f"expected a page of records, got {type(error).__name__}: {error}. "
@@ -363,20 +435,27 @@ class PageErrorHandler(DefaultErrorHandler):
         """Seconds until the next attempt, None for the CDK's exponential series; raises when there is no next one."""
         resolution = self.interpret_response(response_or_exception)
         rate_limited = resolution.response_action == ResponseAction.RATE_LIMITED
-        tries = RATE_LIMIT_TRIES if rate_limited else 1 + setting(self.config, "max_retries", MAX_RETRIES)
+        if not rate_limited:
+            ATTEMPTS.failures += 1
+        failures = ATTEMPTS.failures
+        tries = 1 + setting(self.config, "max_retries", MAX_RETRIES)
+        is_last = attempt_count >= RATE_LIMIT_TRIES if rate_limited else failures >= tries
         longest = setting(self.config, "max_wait_seconds", MAX_WAIT_SECONDS)
         wait = retry_after(response_or_exception)
-        if attempt_count >= tries:
+        if is_last:
             end = f"Gave up after {attempt_count} attempts."
         elif wait is not None and wait > longest:
             end = f"It asks to wait {wait:.0f} s, longer than {longest} s: run the read again later."
         elif not rate_limited:
             ATTEMPTS.retries += 1
-            if pace_of(str(self.config.get("api_url"))).failed(attempt_count):
-                left, first = tries - attempt_count, 2 ** (attempt_count - 1)
+            first = 2.0 ** (failures - 1)
+            if pace_of(str(self.config.get("api_url"))).failed(failures):
+                left = tries - failures
                 seconds = first * (2**left - 1) if wait is None else left * wait
                 again = "once more" if left == 1 else f"{left} more times"
                 LOGGER.warning(f"{resolution.error_message} Trying {again}, for {seconds:.0f} s.")
+            if wait is None and failures < attempt_count:  # the CDK's series counts refusals too
+                wait = first
             return None if wait is None else max(wait - 1, 0.001)  # the CDK adds a second, and takes 0 for None
         else:
             wait = max(1.0, 2.0 ** (attempt_count - 1) if wait is None else wait)
@@ -583,6 +662,11 @@ class Keys:
         for key in hashes:
             self._heaps[key & 0x3FF].append(key >> 10 & 0xFFFFFFFF)
 
+    def holds(self, key: int) -> bool:
+        """Whether a row with this key was read since the pass before ended."""
+        heap = key & 0x3FF
+        return key >> 10 & 0xFFFFFFFF in self._heaps[heap][self._before[heap] :]
+
     def different(self) -> int:
         """How many different keys there are."""
         return sum(len(set(heap)) for heap in self._heaps)
@@ -596,6 +680,45 @@ class Keys:
             count += len(keys)
             digest = hash((digest, tuple(sorted(keys))))
         return count, digest
+
+
+class Trail:
+    """The rows of one pass before which none is missing: all that were read, but those of an island.
+
+    `total` says how far rows slid only when no others came. A page that begins with a row of the trail shows it, too.
+    """
+
+    def __init__(self, read: Keys) -> None:
+        self._read = read
+        self._island: set[int] = set()
+        self._astray: set[int] = set()  # of islands that were given up
+
+    def bears_out(self, walk: Walk, page: Page, keys: list[int]) -> Walk | None:
+        """The walk, as far as a page of it with these keys shows that it is right; None when rows may be missing before
+        the page."""
+        if walk.is_doubtful(page) and not (keys and self._has(keys[0])):
+            return None
+        has_moved = walk.has_moved or page.total != walk.total
+        if walk.island != (0, 0) and has_moved and not (keys and keys[-1] in self._island):
+            return replace(walk, island=(0, 0))  # the page may end before it
+        return walk
+
+    def _has(self, key: int) -> bool:
+        return self._read.holds(key) and key not in self._island and key not in self._astray
+
+    def add(self, keys: list[int], walk: Walk, following: Walk | None) -> None:
+        """A page was read with these keys, and `following` made of `walk`."""
+        if walk.island == (0, 0):
+            self._astray |= self._island
+            self._island = set()
+        if following is not None and following.goes_back and following.island != (0, 0):
+            self._astray |= self._island
+            self._island = set(keys)
+            return
+        self._astray.difference_update(keys)
+        is_joined = following is None or (following.island == (0, 0) and not following.goes_back)
+        if is_joined or (keys and keys[-1] in self._island):  # the page reaches into it, hence all of it counts
+            self._island = set()
 
 
 @dataclass
@@ -711,7 +834,7 @@ class PagesAheadRetriever(Retriever):
         with RequestsAhead(partial(self._fetch, stream_slice, tally), self._ahead, self._pace) as requests_ahead:
             while len(passes) < (VERIFYING_PASSES if self._verify else PASSES):
                 largest = last = 0
-                for page in self._pages(requests_ahead):
+                for page in self._pages(requests_ahead, tally.keys):
                     tally.count(page)
                     tally.keys.add(self._hashes(page.items))
                     last = last if page.total is None else page.total
@@ -720,8 +843,8 @@ class PagesAheadRetriever(Retriever):
                         yield self._estimate(page.total)
                     yield from self._records(page, window, tally, emitted)
                 held = tally.keys.end_pass()
-                # A `total` that never fell, or as many rows as were ever announced: none can be missing. Otherwise
-                # rows were removed while we read; they may never have been seen, or a late `total` has hidden others.
+                # The walk has looked for what slid when `total` fell. Where it ended lower and fewer rows were seen,
+                # the others were removed before they were read, or a `total` that came late has hidden them.
                 settled = not self._verify and (last >= largest or held[0] >= largest)
                 if settled or held in passes:
                     return
@@ -744,11 +867,15 @@ class PagesAheadRetriever(Retriever):
             "being deleted."
         )
 
-    def _pages(self, requests_ahead: "RequestsAhead") -> Iterator[Page]:
-        """One pass over the collection, in the paginator's order."""
+    def _pages(self, requests_ahead: "RequestsAhead", read: Keys) -> Iterator[Page]:
+        """One pass over the collection, in the paginator's order.
+
+        Args:
+            read: the keys of the pages given so far.
+        """
         token = self.paginator.get_initial_token()
         before: Page | None = None
-        same = 0
+        same, trail = 0, Trail(read)
         while token is not None:
             response, together = requests_ahead.take(token)
             page = read_page(response)
@@ -759,14 +886,23 @@ class PagesAheadRetriever(Retriever):
                     back = walk.back(page, together)
                     token = PageToken(back.page, back)
                     continue
-            repeats = page.total is None and before and before.number < page.number and page.items == before.items
+            is_calm = page.total == walk.total and not walk.goes_back and walk.island == (0, 0)
+            keys = [] if is_calm else self._hashes(page.items)
+            borne_out = trail.bears_out(walk, page, keys)
+            if borne_out is None:
+                further = walk.further_back(page)
+                token = PageToken(further.page, further)
+                continue
+            walk = borne_out
+            repeats = before and before.number < page.number and page.items == before.items
             same = same + 1 if repeats and page.items else 0
             if same == SAME_PAGES:
                 raise AirbyteTracedException(
                     message=self._endless(page, response), failure_type=FailureType.system_error
                 )
-            following = self.paginator.next_page_token(response, len(page.items), None, token)
+            following = self.paginator.next_page_token(response, len(page.items), None, PageToken(token, walk))
             token = following["next_page_token"] if following else None
+            trail.add(keys, walk, token.walk if token is not None else None)
             if token is not None and page.total is not None:
                 requests_ahead.fill(token, math.ceil(page.total / page.size))
             yield page
@@ -775,7 +911,7 @@ class PagesAheadRetriever(Retriever):
     def _endless(self, page: Page, response: requests.Response) -> str:
         return (
             f"GET {response.url}: expected other records than on the {SAME_PAGES} pages before, got the same "
-            f"{len(page.items)}. Without 'total' the read would never end; the API must honour 'page'."
+            f"{len(page.items)}: the API must honour 'page'."
         )
 
     def _fetch(self, stream_slice: StreamSlice, tally: Tally, number: int) -> requests.Response:
@@ -785,7 +921,7 @@ class PagesAheadRetriever(Retriever):
             params.update(self.request_options_provider.get_request_params(stream_slice=stream_slice))
         if self._windowed:
             params[self.until_parameter] = stream_slice["end_time"]
-        retries = ATTEMPTS.retries
+        retries, ATTEMPTS.failures = ATTEMPTS.retries, 0
         try:
             response = self.requester.send_request(
                 stream_slice=stream_slice, next_page_token=token, request_params=params
@@ -796,7 +932,7 @@ class PagesAheadRetriever(Retriever):
             if error.internal_message:  # the CDK quotes the API's answer there and prints it as it is
                 error.internal_message = filter_secrets(error.internal_message)
             raise
-        except (requests.exceptions.InvalidURL, LocationValueError) as error:  # no request left: nobody judged it
+        except (requests.exceptions.InvalidURL, LocationValueError, ValueError) as error:  # none left: nobody judged it
             raise AirbyteTracedException(
                 message=f"{self.name}, page {number}: expected an address, got {error}. Check api_url.",
                 failure_type=FailureType.config_error,
@@ -981,6 +1117,7 @@ class RequestsAhead:
 
 
 STATE_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def parse_moment(value: str) -> datetime:
@@ -1009,10 +1146,13 @@ class KnownState(StateMigration):
         """The state as the cursor reads it: in UTC, to the microsecond."""
         if not stream_state or set(stream_state) == {NO_CURSOR_STATE_KEY}:
             return {}
-        if stream_state.get("state_type") == "date-range" and isinstance(stream_state.get("slices"), list):
-            return stream_state
+        slices = stream_state.get("slices")
+        is_of_slices = stream_state.get("state_type") == "date-range" and isinstance(slices, list)
         try:
-            moment = parse_moment(stream_state[self.cursor_field])
+            if is_of_slices:
+                moment = max((self._bounds(each)[1] for each in slices), default=EARLIEST)
+            else:
+                moment = parse_moment(stream_state[self.cursor_field])
         except (KeyError, TypeError, ValueError) as error:
             example = orjson.dumps({self.cursor_field: "2026-01-01T00:00:00.000000"}).decode()
             raise AirbyteTracedException(
@@ -1022,17 +1162,41 @@ class KnownState(StateMigration):
                 ),
                 failure_type=FailureType.config_error,
             ) from error
-        return {self.cursor_field: moment.astimezone(UTC).strftime(STATE_FORMAT)}
+        if moment > datetime.now(UTC):
+            LOGGER.warning(
+                f"{self.declarative_stream.name}: expected a state that has passed, got {moment.isoformat()}. No "
+                "record comes before that moment; reset the stream's state unless it is meant."
+            )
+        return stream_state if is_of_slices else {self.cursor_field: moment.astimezone(UTC).strftime(STATE_FORMAT)}
+
+    def _bounds(self, window: Mapping[str, Any]) -> tuple[datetime, datetime]:
+        return parse_moment(window["start"]), parse_moment(window["end"])
 
 
 class RealDate(ValidationStrategy):
-    """What the spec's pattern cannot see: 30 February."""
+    """What the spec's pattern cannot see: 30 February; a date to come, to which a read of nothing moves the state."""
 
     def validate(self, value: str) -> None:
         try:
-            datetime.fromisoformat(value)
+            moment = parse_moment(value)
         except ValueError as error:
-            raise AirbyteTracedException(
-                message=f"start_date: expected a date of the calendar, got {value!r} ({error}).",
-                failure_type=FailureType.config_error,
-            ) from error
+            raise _refusal(f"start_date: expected a date of the calendar, got {value!r} ({error}).") from error
+        if moment > datetime.now(UTC):
+            raise _refusal(f"start_date: expected a date that has passed, got {value!r}.")
+
+
+class AddressWithoutPassword(ValidationStrategy):
+    """What the spec's pattern lets pass: most runners print what a pattern refuses, and `@` may follow a password."""
+
+    FORM = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+
+    def validate(self, value: str) -> None:
+        if not self.FORM.fullmatch(value):
+            raise _refusal(
+                "api_url: expected https://host[:port][/path] without a user or password, got an address with @, not "
+                "shown here. Secrets belong in api_key."
+            )
+
+
+def _refusal(message: str) -> AirbyteTracedException:
+    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)

@@ -5,7 +5,6 @@ import gc
 import importlib.util
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -81,8 +80,7 @@ class Entrypoint(AirbyteEntrypoint):
             return
         option, said = ".".join(map(str, refusal.absolute_path)), refusal.message
         if refusal.validator == "pattern":
-            got = re.sub(r"//[^/@]*@", "//****@", repr(refusal.instance))  # a password belongs in no message
-            said = f"expected {refusal.schema['pattern_descriptor']}, got {got}"
+            said = f"expected {refusal.schema['pattern_descriptor']}, got {refusal.instance!r}"
         message = filter_secrets(f"Config validation error: {f'{option}: ' if option else ''}{said}")
         raise AirbyteTracedException(
             message=message, internal_message=message, failure_type=FailureType.config_error

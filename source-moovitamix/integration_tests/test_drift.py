@@ -99,6 +99,74 @@ def test_a_replica_that_knows_half_of_the_rows_for_one_answer_loses_none(api, re
     assert ids(sync) == set(range(1000))
 
 
+@pytest.mark.parametrize("pages_ahead", [0, 8])
+@pytest.mark.parametrize("earlier", [False, True], ids=["at_once", "after_an_earlier_removal"])
+def test_rows_that_slid_further_than_total_fell_are_found(api, read, pages_ahead, earlier):
+    """150 rows go in front, 100 come at the end: `total` falls by 50, and 100 more have slid by."""
+    api.rows["tracks"] = tracks(*range(2000))
+    first = iter([earlier])
+
+    def remove_and_add(request):
+        if request.page == 3 and next(first, False):
+            api.rows["tracks"] = tracks(*range(1, 2000))
+        if request.page == 6 and len(api.rows["tracks"]) == 2000 - earlier:
+            api.rows["tracks"] = tracks(*range(150 + earlier, 2100))
+
+    api.fault = remove_and_add
+
+    sync = read("tracks", pages_ahead=pages_ahead)
+
+    assert ids(sync) >= set(range(150 + earlier, 2000))
+    assert sync.errors == []
+
+
+@pytest.mark.parametrize("pages_ahead", [0, 8])
+def test_an_empty_page_without_total_is_asked_for_again_where_an_earlier_one_announced_more(api, read, pages_ahead):
+    api.rows["tracks"] = tracks(*range(1000))
+    once = iter([True])
+    api.fault = lambda request: (
+        api.page(request, items=[], total=None, pages=None) if request.page == 2 and next(once, False) else None
+    )
+
+    sync = read("tracks", pages_ahead=pages_ahead)
+
+    assert ids(sync) == set(range(1000))
+
+
+def test_pages_without_rows_or_total_where_rows_were_announced_are_a_transient_error(api, read):
+    api.rows["tracks"] = tracks(*range(1000))
+    api.fault = lambda request: api.page(request, items=[], total=None) if request.page == 2 else None
+
+    sync = read("tracks")
+
+    assert "expected the 1000 records announced, got pages without records or 'total'" in sync.errors[0].message
+    assert sync.statuses("tracks")[-1] == "INCOMPLETE"
+
+
+@pytest.mark.parametrize("total", [0, 850])
+def test_a_total_below_the_rows_that_come_does_not_end_the_stream(api, read, total):
+    api.rows["tracks"] = tracks(*range(1000))
+    api.fault = lambda request: api.page(request, total=total)
+
+    sync = read("tracks")
+
+    assert ids(sync) == set(range(1000))
+    assert sync.errors == []
+
+
+def test_a_page_need_not_say_how_many_pages_there_are(api, read, reply):
+    api.rows["tracks"] = tracks(*range(250))
+
+    def without_pages(request):
+        body = dict(api.page(request).body)
+        del body["pages"]
+        return reply(body)
+
+    api.fault = without_pages
+
+    assert ids(read("tracks")) == set(range(250))
+
+
 def test_rows_deleted_for_good_before_they_were_read_are_no_error(api, read):
     api.rows["tracks"] = tracks(*range(1000))
 
@@ -212,11 +280,12 @@ def test_without_a_total_an_empty_page_ends_the_stream(api, read, nulls, request
     assert sorted(api.pages("tracks")) == list(range(1, requests + 1))
 
 
-def test_without_a_total_an_api_that_repeats_one_page_is_a_typed_error_not_an_endless_read(api, read):
+@pytest.mark.parametrize("total", [None, 1000])
+def test_an_api_that_repeats_one_page_is_a_typed_error_not_an_endless_read(api, read, total):
     api.rows["tracks"] = tracks(*range(100))
-    api.fault = lambda request: api.page(request, items=api.rows["tracks"], total=None, page=None, pages=None)
+    api.fault = lambda request: api.page(request, items=api.rows["tracks"], total=total, page=None, pages=None)
 
-    sync = read("tracks")
+    sync = read("tracks", pages_ahead=0)
 
     assert "the API must honour 'page'" in sync.errors[0].message
     assert len(api.requests) == 3

@@ -170,7 +170,7 @@ def _(it):
     it.answer({"detail": f"no, {KEY}"}, 403, headers={"X-Echo": KEY})
 
 
-@situation("HTTP 404")
+@situation("HTTP 404, 410")
 def _(it):
     it.answer({"detail": "Not Found"}, 404)
 
@@ -180,7 +180,7 @@ def _(it):
     it.answer({"detail": "Method Not Allowed"}, 405)
 
 
-@situation("HTTP 400, 422")
+@situation("HTTP 400, 413, 422")
 def _(it):
     it.answer({"detail": [{"loc": ["query", "size"], "input": KEY}]}, 422)
 
@@ -195,7 +195,7 @@ def _(it):
     it.answer({"detail": "come back tomorrow"}, 429, headers={"Retry-After": "86400"})
 
 
-@situation("HTTP 500, 502, 503, 504, 408, 425 for ever")
+@situation("HTTP 500, 502, 503, 504, 520, 521, 522, 523, 524, 408, 425 for ever")
 def _(it):
     it.answer(f"<html>busy, {KEY}</html>", 503)
 
@@ -433,7 +433,10 @@ def test_a_key_of_a_wrong_type_is_not_printed(key, circumstances, run_here):
 def test_a_password_in_api_url_is_refused_and_not_printed(circumstances, run_here):
     check = run_here("check", circumstances.config | {"api_url": f"https://me:{KEY}@music.example.org"})
 
-    assert "api_url: expected https://host[:port][/path], got 'https://****@music.example.org'" in check.status[1]
+    assert (
+        "api_url: expected https://host[:port][/path] without a user or password, got an address with"
+        in check.status[1]
+    )
     assert KEY not in check.output
 
 

@@ -189,6 +189,50 @@ def test_a_retry_after_beyond_the_longest_wait_is_a_typed_error_of_every_stream_
     assert max(clock.slept, default=0) < 1
 
 
+def test_refusals_by_a_rate_limit_use_up_no_retry(api, read, reply, clock):
+    """Six times 429, then 503: that is the first failure of the request."""
+    answers = iter([reply({}, 429, {"Retry-After": "1"})] * 6 + [reply({}, 503)] * 2)
+    api.fault = lambda request: next(answers, None)
+
+    sync = read("tracks", pages_ahead=0)
+
+    assert sync.rows("tracks") == api.rows["tracks"]
+    waits = [log.rpartition(" in ")[2] for log in sync.logs if "(HTTP 503). Retrying" in log]
+    assert waits == ["1.001 seconds.", "2.0 seconds."], "the failures' waits begin anew, too"
+
+
+@pytest.mark.parametrize("kind", ["short", "half", "other_shape"])
+def test_of_a_broken_page_of_users_nobody_is_named_in_logs_and_errors(api, read, reply, clock, kind):
+    api.rows["users"] = [{"id": i, "last_name": "Lovelace", "email": f"ada{i}@example.org"} for i in range(100)]
+
+    def broken(request):
+        whole = api.page(request)
+        return {
+            "short": api.page(request, items=api.rows["users"][:99]),
+            "half": reply(whole.content()[: len(whole.content()) // 2]),
+            "other_shape": reply({"data": api.rows["users"]}),
+        }[kind]
+
+    api.fault = broken
+
+    sync = read("users")
+
+    told = sync.logs + [str(error) for error in sync.errors]
+    assert sync.statuses("users")[-1] == "INCOMPLETE"
+    assert len([each for each in told if "expected" in each]) >= 2
+    assert [each for each in told if "ada" in each or "Lovelace" in each] == []
+
+
+@pytest.mark.parametrize("status", [402, 520])
+def test_an_error_page_is_quoted_in_part_only(api, read, reply, clock, status):
+    api.fault = lambda request: reply("x" * 20_000, status)
+
+    sync = read("tracks")
+
+    assert f"got HTTP {status} with 'xxx" in sync.errors[0].message
+    assert len(sync.errors[0].message) < 1000
+
+
 def test_a_503_with_retry_after_waits_that_long(api, read, reply, clock):
     api.fault = faulty(api, 1, reply({}, 503, {"Retry-After": "7"}), times=1)
 

@@ -182,6 +182,27 @@ def test_an_error_half_way_leaves_the_state_where_it_was(api, read, reply):
     assert sync.cursor() == "2025-06-01T00:00:00.000000"
 
 
+@pytest.mark.parametrize(
+    "future",
+    [
+        pytest.param({"updated_at": "2062-01-01T00:00:00"}, id="cursor"),
+        pytest.param(
+            {
+                "state_type": "date-range",
+                "slices": [{"start": "1970-01-01T00:00:00.000000", "end": "2062-01-01T00:00:00.000000"}],
+            },
+            id="slices",
+        ),
+    ],
+)
+def test_a_state_in_the_future_is_told_of(api, read, future):
+    stream = {"stream_descriptor": {"name": "listen_history"}, "stream_state": future}
+
+    sync = read("listen_history", state=[{"type": "STREAM", "stream": stream}])
+
+    assert any("expected a state that has passed, got 2062-01-01T00:00:00+00:00" in log for log in sync.logs)
+
+
 def test_an_abnormal_future_state_gives_no_record_and_a_state(api, read):
     api.rows["listen_history"] = [listen(1, NEW_YEAR)]
 
@@ -236,6 +257,7 @@ def test_a_sync_without_news_repeats_the_lookback_window_only_and_keeps_the_stat
         pytest.param({"updated_at": None}, id="null"),
         pytest.param({"states": [{"partition": {}, "cursor": {"updated_at": NEW_YEAR}}]}, id="per_partition"),
         pytest.param({"state_type": "date-range"}, id="slices_without_slices"),
+        pytest.param({"state_type": "date-range", "slices": [{"start": "bad"}]}, id="slices_without_moments"),
     ],
 )
 def test_a_state_of_an_unknown_shape_is_a_typed_error_that_says_what_was_expected(api, read, unknown):

@@ -101,13 +101,15 @@ def test_a_file_that_does_not_exist_is_named_in_a_config_error(source_module):
     [
         pytest.param({"api_url": None}, "None is not of type 'string'", id="null_url"),
         pytest.param({"api_url": "localhost:8000"}, "does not match", id="no_scheme"),
-        pytest.param({"api_url": "http://me:password@host"}, "does not match", id="password_in_url"),
+        pytest.param({"api_url": "http://me:canary@host"}, "without a user or password", id="password_in_url"),
+        pytest.param({"api_url": "me:canary@host/?page=2"}, "without a user or password", id="password_and_no_scheme"),
         pytest.param({"api_url": "http://host/?page=2"}, "does not match", id="query_in_url"),
         pytest.param({"page_size": 101}, "101 is greater than the maximum of 100", id="page_size"),
         pytest.param({"start_date": "1 May"}, "does not match", id="start_date"),
         pytest.param(
             {"start_date": "2026-02-30"}, "expected a date of the calendar, got '2026-02-30'", id="30_february"
         ),
+        pytest.param({"start_date": "2062-01-01"}, "expected a date that has passed, got '2062-01-01'", id="to_come"),
         pytest.param({"lookback_window": "5 minutes"}, "does not match", id="lookback_window"),
         pytest.param({"lookback_window": "PT"}, "does not match", id="lookback_window_of_nothing"),
         pytest.param({"num_workers": 1}, "1 is less than the minimum of 2", id="num_workers"),
@@ -119,6 +121,7 @@ def test_a_configuration_that_cannot_work_is_a_config_error_before_any_request(a
 
     assert sync.errors[0].failure_type.value == "config_error"
     assert expected in sync.errors[0].message
+    assert "canary" not in str(sync.output)
     assert api.requests == []
 
 

@@ -1,5 +1,6 @@
 """Walk: which page comes next, on collections small enough to follow by hand and on many that are not."""
 
+import itertools
 import random
 
 import pytest
@@ -12,15 +13,25 @@ def pages(source_module):
     return source_module.components
 
 
-def walk_over(pages, rows, size, change):
-    """Reads `rows` one page after the other; `change(rows)` gives what is there before the next request."""
-    walk, seen, asked = pages.Walk(), [], []
+def walk_over(pages, rows, size, change, tell=lambda rows: len(rows)):
+    """Reads `rows` one page after the other; `change(rows)` gives what is there before the next request, `tell(rows)`
+    the `total` of a page."""
+    read = pages.Keys()
+    walk, trail, seen, asked = pages.Walk(), pages.Trail(read), [], []
     while walk is not None:
         number = walk.page
         items = [{"id": row} for row in rows[(number - 1) * size : number * size]]
+        keys = [hash(item["id"]) for item in items]
         asked.append(number)
-        seen += [item["id"] for item in items]
-        walk = walk.after(pages.Page(items, len(rows), number, size))
+        page = pages.Page(items, tell(rows), number, size)
+        borne_out = trail.bears_out(walk, page, keys)
+        if borne_out is None:
+            walk = walk.further_back(page)
+        else:
+            walk = borne_out.after(page)
+            trail.add(keys, borne_out, walk)
+            read.add(keys)
+            seen += [item["id"] for item in items]
         rows = change(rows)
         assert len(asked) < 1000, "the walk does not end"
     return seen, asked, rows
@@ -102,24 +113,58 @@ def test_every_row_that_lives_throughout_is_seen_whatever_is_removed_or_added(
 @given(
     count=st.integers(0, 60),
     size=st.integers(1, 7),
+    falls=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), max_size=40),
+    seed=st.integers(0, 2**32),
+)
+def test_every_row_that_lives_throughout_is_seen_though_others_come_while_more_are_removed(
+    source_module, count, size, falls, seed
+):
+    """`total` falls by less than the rows slide. Rows come anywhere, most of them at the end."""
+    chance = random.Random(seed)
+    plan = iter((removed, min(added, removed - 1)) for removed, added in falls if removed)
+    gone, new = set(), itertools.count(1000)
+
+    def change(rows):
+        removed, added = next(plan, (0, 0))
+        rows = list(rows)
+        if len(rows) < removed:
+            return rows
+        for _ in range(removed):
+            gone.add(rows.pop(chance.randrange(len(rows))))
+        for _ in range(added):
+            rows.insert(len(rows) if chance.random() < 0.7 else chance.randint(0, len(rows)), next(new))
+        return rows
+
+    original = list(range(count))
+    seen, _, _ = walk_over(source_module.components, original, size, change)
+
+    assert set(original) - gone <= set(seen)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    count=st.integers(0, 60),
+    size=st.integers(1, 7),
     removals=st.lists(st.integers(0, 4), max_size=40),
     seed=st.integers(0, 2**32),
 )
 def test_every_row_that_lives_throughout_is_seen_though_some_pages_have_no_total(
     source_module, count, size, removals, seed
 ):
-    """Rows are removed between requests, and half of the pages do not say how many are left."""
-    pages, chance = source_module.components, random.Random(seed)
-    rows, plan, gone, seen, walk, asked = list(range(count)), iter(removals), set(), [], pages.Walk(), 0
-    while walk is not None:
-        items = [{"id": row} for row in rows[(walk.page - 1) * size : walk.page * size]]
-        seen += [item["id"] for item in items]
-        total = None if asked and len(items) == size and chance.random() < 0.5 else len(rows)
-        walk = walk.after(pages.Page(items, total, walk.page, size))
+    """Rows are removed between requests, and half of the pages, empty ones too, do not say how many are left."""
+    chance, plan, gone, told = random.Random(seed), iter(removals), set(), []
+
+    def change(rows):
+        rows = list(rows)
         for _ in range(min(next(plan, 0), len(rows))):
             gone.add(rows.pop(chance.randrange(len(rows))))
-        asked += 1
-        assert asked < 1000, "the walk does not end"
+        return rows
+
+    def tell(rows):
+        told.append(None if told and chance.random() < 0.5 else len(rows))
+        return told[-1]
+
+    seen, _, _ = walk_over(source_module.components, list(range(count)), size, change, tell)
 
     assert set(range(count)) - gone <= set(seen)
 
@@ -139,6 +184,22 @@ def test_a_page_without_total_does_not_count_when_a_later_one_says_that_rows_wer
     walk = walk.after(pages.Page([{}] * 2, 8, 3, 3))
 
     assert (walk.page, walk.seen) == (1, 2)
+
+
+def test_an_empty_page_without_total_is_no_end_before_as_many_rows_as_were_announced(pages):
+    walk = pages.Walk(page=2, total=9, seen=3)
+
+    walk = walk.after(pages.Page([], None, 2, 3))
+
+    assert (walk.page, walk.seen, walk.repeats) == (2, 3, 1)
+
+
+def test_a_full_page_beyond_total_is_not_the_last(pages):
+    """`total` says 850, and page 9 has a hundred rows."""
+    walk = pages.Walk(page=9, total=850, seen=800).after(pages.Page([{}] * 100, 850, 9, 100))
+
+    assert walk.page == 10
+    assert walk.after(pages.Page([], 850, 10, 100)) is None
 
 
 def test_of_pages_in_flight_together_none_counts_when_total_changes(pages):
