@@ -1,5 +1,6 @@
 """Builds that a person asks for, to keep the warehouse in order: prune, and the replay of the quarantine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,16 +27,28 @@ class Pruned:
     bytes: int
 
 
-def prune(warehouse: Warehouse, before: datetime, progress: RunProgress, *, apply: bool) -> Pruned:
+def prune(
+    warehouse: Warehouse,
+    before: datetime,
+    progress: RunProgress,
+    *,
+    apply: bool,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Pruned:
     """Takes out what was observed before an instant and no table needs. Recorded in _meta/runs, as the build it makes.
 
     Without `apply` nothing is written, and no lock is needed.
+
+    Args:
+        tell: is given what the build of what landed last has to say, at once: no later one says it again.
     """
     warehouse.open()
     if not apply:
         return _pruned(warehouse, planner.plan(warehouse, before), None)
     with warehouse.writing(), recorded(warehouse, "build") as run:
-        build_into(warehouse, run, on_table=progress.step)  # what landed since the last build is judged first
+        judged = build_into(warehouse, run, on_table=progress.step)  # what landed since the last build comes first
+        for notice in judged.notices:
+            tell(notice)
         planned = planner.plan(warehouse, before)
         planner.take_out(warehouse, planned, lambda: build_into(warehouse, run, on_table=progress.step).build)
         freed = planner.reclaim(warehouse, builds.every(warehouse), is_dry=False, on_table=progress.step)
