@@ -19,7 +19,7 @@ from moovitamix_transform.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class Pruned:
-    """What a prune took out, or would; `bytes` are those of the files it removes."""
+    """What a prune took out, or would; `bytes` are those of the files it removes, and a kept build may be its own."""
 
     streams: dict[str, dict[str, int]]
     old_builds: int
@@ -60,9 +60,10 @@ def _pruned(warehouse: Warehouse, planned: planner.Plan, freed: int | None) -> P
         stream: {"records": rows.height, "bytes of text": planned.text_bytes[stream]}
         for stream, rows in planned.records.items()
     }
-    if freed is None:
-        freed = planner.reclaim(warehouse, planned.kept_builds, is_dry=True)
-    return Pruned(streams, len(planned.old_builds), len(planned.kept_builds), freed)
+    if freed is not None:
+        return Pruned(streams, len(planned.old_builds), len(builds.every(warehouse)), freed)
+    kept = len(planned.kept_builds) + planned.has_records  # whose place a build of the prune takes
+    return Pruned(streams, len(planned.old_builds), kept, planner.reclaim(warehouse, planned.kept_builds, is_dry=True))
 
 
 @dataclass(frozen=True)
