@@ -287,8 +287,8 @@ def _split(command: str) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(command))
     except ValueError as error:
-        what = str(error).lower()  # not the command, which may hold a password
-        raise UsageError(f"--source: expected a command line as a shell would take it, got one with {what}") from None
+        # Without the command: it may hold a password.
+        raise UsageError(f"--source: expected a command line that a shell would take, got: {error}") from None
     if not words:
         raise UsageError("--source: expected a command line, got an empty one")
     return words

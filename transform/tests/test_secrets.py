@@ -59,7 +59,4 @@ def test_a_source_command_that_cannot_be_split_is_not_quoted():
     with pytest.raises(UsageError) as refused:
         source_of(None, None, "curl --header 'token: t0ken-Q")
 
-    assert (
-        str(refused.value)
-        == "--source: expected a command line as a shell would take it, got one with no closing quotation"
-    )
+    assert str(refused.value) == "--source: expected a command line that a shell would take, got: No closing quotation"
