@@ -120,7 +120,7 @@ def _unfinished_reads(warehouse: Warehouse, versions: dict[str, int]) -> Iterato
         generation = newest.get("generation_id")
         if generation and newest.get("origin") != "files" and (stream, generation) not in complete:
             yield (
-                f"{stream}: its newest read, generation {generation}, did not come to its end: the tables have what "
+                f"{stream}: its newest read, generation {generation}, did not come to a good end: the tables have what "
                 "came of it, and nothing is gone because it was not in it"
             )
 

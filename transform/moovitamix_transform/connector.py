@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,17 +17,16 @@ from pathlib import Path
 
 from moovitamix_transform import connector_spec, supervise
 from moovitamix_transform.errors import ReadFailed, UsageError
-from moovitamix_transform.masking import mask
+from moovitamix_transform.masking import HIDDEN, mask, url_users
 from moovitamix_transform.streams import STREAMS
 
 STOP_SECONDS = supervise.GRACE_SECONDS + 3.0
 END_SECONDS = 10.0
 LONGEST_LINE = 64 * 1024  # of stderr, in bytes: a longer one is told in parts
 PAGE_ROWS = 100
-SHORTEST_SECRET = 4  # shorter ones would blank out half of every message
+SHORTEST_SECRET = 4
+SHORTEST_NUMBER = 6
 _SECRET_NAME = re.compile("key|secret|token|passw|credential", re.IGNORECASE)
-SECRET = "****"  # noqa: S105 - what stands in its place
-_URL_USER = re.compile(r"(://)[^/?#\s]+@")
 OURS = "source-moovitamix"
 _PLACEHOLDERS = ("{config}", "{catalog}", "{state}")
 
@@ -90,30 +89,56 @@ def source_of(api_url: str | None, config: Path | None, command: str | None) -> 
 
 
 def secrets_of(content: object) -> tuple[str, ...]:
-    """The texts in a config whose names say that they are secret, `api_key` for one; longest first."""
-    found = set()
-    if isinstance(content, dict):
-        for name, value in content.items():
-            if isinstance(value, str) and len(value) >= SHORTEST_SECRET and _SECRET_NAME.search(str(name)):
-                found.add(value)
-            found.update(secrets_of(value))
-    elif isinstance(content, list):
-        for value in content:
-            found.update(secrets_of(value))
+    """The texts for which `without_secrets` has a placeholder, longest first: to be kept out of messages.
+
+    But for what would blank out half of every message, and is nobody's secret: flags, nulls, texts of less than
+    SHORTEST_SECRET characters and numbers of less than SHORTEST_NUMBER, such as a port or a page size whose name has a
+    "key" in it.
+    """
+    found: set[str] = set()
+    _veiled(content, found.add)
     return tuple(sorted(found, key=len, reverse=True))
 
 
 def without_secrets(content: object) -> object:
-    """A config with a placeholder for each value whose name says that it is secret, whatever it is; passwords in URLs
-    and names in e-mail addresses too."""
+    """A config with a placeholder for each value whose name says that it is secret, `api_key` for one, whatever it is;
+    for users and passwords in URLs and names in e-mail addresses too."""
+    return _veiled(content, lambda _: None)
+
+
+def _veiled(content: object, on_secret: Callable[[str], None]) -> object:
+    """`without_secrets`, and each of `secrets_of` to `on_secret`: one walk, so that both know the same."""
     if isinstance(content, dict):
-        return {
-            name: SECRET if _SECRET_NAME.search(str(name)) else without_secrets(value)
-            for name, value in content.items()
-        }
+        shown: dict[object, object] = {}
+        for name, value in content.items():
+            if _SECRET_NAME.search(str(name)):
+                _tell_leaves(value, on_secret)
+                shown[name] = HIDDEN
+            else:
+                shown[name] = _veiled(value, on_secret)
+        return shown
     if isinstance(content, list):
-        return [without_secrets(value) for value in content]
-    return mask(_URL_USER.sub(rf"\1{SECRET}@", content)) if isinstance(content, str) else content
+        return [_veiled(value, on_secret) for value in content]
+    if isinstance(content, str):
+        _tell_text(url_users(content), on_secret)
+        return mask(content)
+    return content
+
+
+def _tell_leaves(value: object, on_secret: Callable[[str], None]) -> None:
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _tell_leaves(each, on_secret)
+    elif isinstance(value, str):
+        _tell_text((value, *url_users(value)), on_secret)
+    elif isinstance(value, int | float) and len(str(value)) >= SHORTEST_NUMBER:  # True and False are shorter
+        on_secret(str(value))
+
+
+def _tell_text(texts: Iterable[str], on_secret: Callable[[str], None]) -> None:
+    for text in texts:
+        if len(text) >= SHORTEST_SECRET:
+            on_secret(text)
 
 
 def _shown(content: object) -> str:
@@ -262,7 +287,8 @@ def _split(command: str) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(command))
     except ValueError as error:
-        raise UsageError(f"--source: expected a command line, got {command!r}: {error}") from None
+        # Without the command: it may hold a password.
+        raise UsageError(f"--source: expected a command line that a shell would take, got: {error}") from None
     if not words:
         raise UsageError("--source: expected a command line, got an empty one")
     return words

@@ -9,7 +9,7 @@ from moovitamix_transform.catalog import GRAINS
 from moovitamix_transform.column_lineage import UNTRACED, columns, shortened
 from moovitamix_transform.data_warnings import all_warnings
 from moovitamix_transform.graph import Model, fields_of, models
-from moovitamix_transform.messages import ODD_RULES
+from moovitamix_transform.staging.odd_rules import ODD_RULES
 from moovitamix_transform.streams import STREAMS
 
 _HEAD = """\

@@ -94,7 +94,11 @@ def described(row: Row) -> str:
 
 
 def _unread(engine: Engine, stream: str, before: Build | None, found: News) -> Frame:
-    """The records of the runs that landed since the build before: a run's records are all there when it is read."""
+    """The records of the runs that no build has read anything of.
+
+    On a folder those are all that such a run landed. On a store a build may run beside a landing: what that run lands
+    after it is not looked at any more, and a field that is in nothing else is told of the next run that has it.
+    """
     path, version = sources.path(stream), found.versions[stream]
     if before is None:
         return engine.scan(path, version)

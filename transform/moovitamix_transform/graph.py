@@ -153,17 +153,19 @@ def package_fingerprint() -> str:
 
 def _fingerprint(module: ModuleType) -> str:
     """Changes when the model, its contract or what both share does."""
-    shared = [import_module(f"moovitamix_transform.{name}") for name in ("contracts", *_SHARED)]
+    shared = [import_module(f"moovitamix_transform.{name}") for name in SHARED]
     texts = [Path(str(each.__file__)).read_bytes() for each in (module, *shared)]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 
-_SHARED = (
+SHARED = (
+    "contracts",
     "staging.decoding",
     "staging.fields",
     "staging.json_fields",
     "staging.latest",
     "staging.layouts",
+    "staging.odd_rules",
     "staging.readings",
     "marts.deletions",
     "marts.history",

@@ -70,6 +70,7 @@ class Landing:
     _buffered_bytes: int = 0
     _buffered_since: float | None = None
     _has_statuses: bool = False
+    _distrusted: set[str] = field(default_factory=set)  # streams that may have lost records, whatever their status says
     _broken: dict[str, int] = field(default_factory=dict)  # by stream, the place of its error in `failures`
     _newest: dict[str, tuple[int, Metadata]] = field(default_factory=dict)  # each source table's version, what it says
 
@@ -104,6 +105,8 @@ class Landing:
                 self._commit(name, stream)
             if not self._has_statuses and not self.failures:
                 stream.completed_at = datetime.now(UTC)
+            if name in self._distrusted:
+                stream.completed_at = None
         if self._streams:
             reads = [
                 (name, each.generation_id, self.run_id, each.started_at, each.completed_at, each.odd_count)
@@ -121,8 +124,7 @@ class Landing:
     def distrust(self, name: str, why: str) -> None:
         """Before `finish`: a stream's read is no good one, whatever its status says: it shows no key to be gone."""
         self.failures.append(why)
-        if name in self._streams:
-            self._streams[name].completed_at = None
+        self._distrusted.add(name)
 
     @property
     def generations(self) -> dict[str, int]:
@@ -173,7 +175,7 @@ class Landing:
             stream = self._stream(name)
             refusal = stream.take_state(line, self._unreadable)
             if refusal is not None:
-                self.failures.append(f"{name}: {refusal}")
+                self.distrust(name, f"{name}: {refusal}")
             if stream.state is line:
                 self._states.append(line)
                 self._buffer(len(line.line) + ENTRY_BYTES)
@@ -193,6 +195,9 @@ class Landing:
             return
         if error.stream_descriptor is not None:
             self._broken.setdefault(error.stream_descriptor.name, len(self.failures))
+            self._distrusted.add(error.stream_descriptor.name)
+        else:
+            self._distrusted.update(STREAMS)
         self.failures.append(mask(error.message))
 
     def _take_status(self, status: StreamStatus, at: datetime) -> None:
@@ -201,7 +206,7 @@ class Landing:
         if status.status == "INCOMPLETE" and name in self._broken:
             self.failures[self._broken[name]] += f" What came of {name} is landed."
         elif status.status == "INCOMPLETE":
-            self.failures.append(f"{name}: the source ended it INCOMPLETE; what came of it is landed")
+            self.distrust(name, f"{name}: the source ended it INCOMPLETE; what came of it is landed")
         if name in STREAMS:
             self._stream(name).take_status(status, at)
 

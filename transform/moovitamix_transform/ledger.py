@@ -8,9 +8,9 @@ import polars as pl
 from moovitamix_transform import epochs, removals, sources
 from moovitamix_transform.engines.engine import Engine, count, number
 from moovitamix_transform.errors import LedgerMismatch
-from moovitamix_transform.messages import ODD_RULES
 from moovitamix_transform.runs import StreamLedger
 from moovitamix_transform.staging.fields import IS_GOOD
+from moovitamix_transform.staging.odd_rules import ODD_RULES
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 

@@ -9,7 +9,7 @@ from moovitamix_transform import builds as all_builds
 from moovitamix_transform import catalog
 from moovitamix_transform.builds import Build
 from moovitamix_transform.graph import fields_of, models
-from moovitamix_transform.messages import ODD_RULES
+from moovitamix_transform.staging.odd_rules import ODD_RULES
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 

@@ -3,20 +3,11 @@
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
 import msgspec
 
 from moovitamix_transform.protocol import Message, RecordMessage, State, StateMessage, StreamState
-
-OddRule = Literal["not_json", "not_a_message", "unknown_stream"]
-
-# What each rule expects, for the quarantine's `detail`.
-ODD_RULES: dict[OddRule, str] = {
-    "not_json": "expected one JSON object in UTF-8 a line",
-    "not_a_message": "expected an Airbyte message with its required fields",
-    "unknown_stream": "expected one of the streams tracks, users, listen_history",
-}
+from moovitamix_transform.staging.odd_rules import OddRule
 
 # emitted_at is milliseconds; Python's datetime, and so every reader of the tables, ends with the year 9999.
 EMITTED_AT_RANGE = (-62_135_596_800_000, 253_402_300_799_999)

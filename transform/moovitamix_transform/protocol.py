@@ -48,7 +48,6 @@ class LogMessage(msgspec.Struct, tag_field="type", tag="LOG"):
 
 class TraceError(msgspec.Struct):
     message: str
-    internal_message: str | None = None
     failure_type: str | None = None
     stream_descriptor: StreamDescriptor | None = None
 

@@ -29,7 +29,7 @@ class Plan:
     Attributes:
         records: by stream, `_airbyte_raw_id` and `_airbyte_generation_id` of the records that may go.
         text_bytes: by stream, how long their JSON texts are together.
-        kept_builds: those that stay readable, newest first; beside the one that the prune makes.
+        kept_builds: those that stay readable, newest first; beside the one that the prune makes where it has records.
     """
 
     records: dict[str, pl.DataFrame]
@@ -38,8 +38,9 @@ class Plan:
     old_builds: list[Build]
 
     @property
-    def is_empty(self) -> bool:
-        return not self.old_builds and all(rows.is_empty() for rows in self.records.values())
+    def has_records(self) -> bool:
+        """Some may go: then the prune makes a build without them."""
+        return any(rows.height for rows in self.records.values())
 
 
 def plan(warehouse: Warehouse, before: datetime) -> Plan:

@@ -32,8 +32,9 @@ LINES = pl.Schema(
     }
 )
 
-# Grain: one row per read of a stream. `completed_at` is null when the read did not come to its end. Of a destination's
-# files: one row per generation when its first one is landed, and one more when it is complete or has more odd lines.
+# Grain: one row per read of a stream. `completed_at` is null when the read did not come to its end, or is known to have
+# lost records. Of a destination's files: one row per generation when its first one is landed, and one more when it is
+# complete or has more odd lines.
 GENERATIONS = pl.Schema(
     {
         "stream": pl.String(),

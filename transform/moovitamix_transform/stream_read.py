@@ -15,7 +15,7 @@ class StreamRead:
     generation_id: int
     is_new_generation: bool  # and nothing of it is committed yet
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    completed_at: datetime | None = None
+    completed_at: datetime | None = None  # of its status COMPLETE, whatever else is known of the read
     is_ended: bool = False
     odd_count: int = 0  # lines that name the stream but are no record of it
     state: StateLine | None = None  # accepted, not committed yet
@@ -63,8 +63,6 @@ class StreamRead:
         self.is_ended = self.is_ended or status.status in ("COMPLETE", "INCOMPLETE")
         if status.status == "COMPLETE":
             self.completed_at = at
-        elif status.status == "INCOMPLETE":
-            self.completed_at = None
 
     def committed(self) -> None:
         self._ordinals, self._emitted_at, self._data, self.state = [], [], [], None

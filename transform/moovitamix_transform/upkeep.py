@@ -1,5 +1,6 @@
 """Builds that a person asks for, to keep the warehouse in order: prune, and the replay of the quarantine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +19,7 @@ from moovitamix_transform.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class Pruned:
-    """What a prune took out, or would; `bytes` are those of the files it removes."""
+    """What a prune took out, or would; `bytes` are those of the files it removes, and a kept build may be its own."""
 
     streams: dict[str, dict[str, int]]
     old_builds: int
@@ -26,16 +27,28 @@ class Pruned:
     bytes: int
 
 
-def prune(warehouse: Warehouse, before: datetime, progress: RunProgress, *, apply: bool) -> Pruned:
+def prune(
+    warehouse: Warehouse,
+    before: datetime,
+    progress: RunProgress,
+    *,
+    apply: bool,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Pruned:
     """Takes out what was observed before an instant and no table needs. Recorded in _meta/runs, as the build it makes.
 
     Without `apply` nothing is written, and no lock is needed.
+
+    Args:
+        tell: is given what the build of what landed last has to say, at once: no later one says it again.
     """
     warehouse.open()
     if not apply:
         return _pruned(warehouse, planner.plan(warehouse, before), None)
     with warehouse.writing(), recorded(warehouse, "build") as run:
-        build_into(warehouse, run, on_table=progress.step)  # what landed since the last build is judged first
+        judged = build_into(warehouse, run, on_table=progress.step)  # what landed since the last build comes first
+        for notice in judged.notices:
+            tell(notice)
         planned = planner.plan(warehouse, before)
         planner.take_out(warehouse, planned, lambda: build_into(warehouse, run, on_table=progress.step).build)
         freed = planner.reclaim(warehouse, builds.every(warehouse), is_dry=False, on_table=progress.step)
@@ -47,9 +60,10 @@ def _pruned(warehouse: Warehouse, planned: planner.Plan, freed: int | None) -> P
         stream: {"records": rows.height, "bytes of text": planned.text_bytes[stream]}
         for stream, rows in planned.records.items()
     }
-    if freed is None:
-        freed = planner.reclaim(warehouse, planned.kept_builds, is_dry=True)
-    return Pruned(streams, len(planned.old_builds), len(planned.kept_builds), freed)
+    if freed is not None:
+        return Pruned(streams, len(planned.old_builds), len(builds.every(warehouse)), freed)
+    kept = len(planned.kept_builds) + planned.has_records  # whose place a build of the prune takes
+    return Pruned(streams, len(planned.old_builds), kept, planner.reclaim(warehouse, planned.kept_builds, is_dry=True))
 
 
 @dataclass(frozen=True)

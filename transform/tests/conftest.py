@@ -1,9 +1,12 @@
 """A warehouse in tmp_path, what lands in it, and what is built of it: real tables, in this process."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,6 +18,7 @@ from moovitamix_transform.landing import Landing
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
+S3_FOLDER = Path(__file__).with_name("s3_folder.py")
 EMITTED_AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
 
@@ -138,6 +142,27 @@ def status() -> Callable[..., bytes]:
         return json.dumps({"type": "TRACE", "trace": trace}).encode()
 
     return line
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder that is the bucket `songs` of an S3 server on loopback: its objects are the files in it."""
+    folder = tmp_path / "store" / "songs"
+    folder.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, S3_FOLDER, folder.parent], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.stdout.readline().strip()}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "canary-key",
+            "AWS_SECRET_ACCESS_KEY": "canary-secret",
+            "AWS_SESSION_TOKEN": "canary-token",
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield folder
+        server.kill()
 
 
 # Nothing in the tests has more than a few rows: what makes a large table fast costs seconds a plan.

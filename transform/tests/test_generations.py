@@ -74,15 +74,66 @@ def test_what_came_of_an_incomplete_stream_lands_and_its_generation_is_not_compl
 
 
 def test_after_a_trace_error_what_came_lands_and_no_generation_is_complete(pipeline, record: Line):
-    error = {"type": "ERROR", "emitted_at": 1.0, "error": {"message": "HTTP 500 for jane@example.org"}}
-
     landing = pipeline.land(
-        [record("users", {"id": 1}), json.dumps({"type": "TRACE", "trace": error}).encode(), record("users", {"id": 2})]
+        [record("users", {"id": 1}), error("HTTP 500 for jane@example.org"), record("users", {"id": 2})]
     )
 
     assert landing.failures == ["HTTP 500 for j***@example.org"]
     assert pipeline.texts("users") == ['{"id": 1}', '{"id": 2}']
     assert pipeline.generations() == [("users", 1, False, 0)]
+
+
+LOSSES = [
+    pytest.param(("state", "complete"), id="a_state_claims_more_than_came"),
+    pytest.param(("error of users", "complete"), id="an_error_before_complete"),
+    pytest.param(("complete", "error of users"), id="an_error_after_complete"),
+    pytest.param(("complete", "error of none"), id="an_error_of_no_stream"),
+    pytest.param(("incomplete", "complete"), id="incomplete_then_complete"),
+]
+
+
+@pytest.mark.parametrize("ends", LOSSES)
+def test_a_read_that_lost_records_shows_no_key_to_be_gone(pipeline, record, state, status, ends: tuple[str, ...]):
+    said = {
+        "state": state("users", "1", record_count=2),
+        "complete": status("users", "COMPLETE"),
+        "incomplete": status("users", "INCOMPLETE"),
+        "error of users": error("boom", "users"),
+        "error of none": error("boom"),
+    }
+
+    landing = pipeline.land([record("users", {"id": 1}), *(said[end] for end in ends)])
+
+    assert len(landing.failures) == 1
+    assert pipeline.texts("users") == ['{"id": 1}']
+    assert pipeline.generations() == [("users", 1, False, 0)]
+
+
+def test_an_error_of_one_stream_leaves_the_others_complete(pipeline, status: Line, record: Line):
+    tracks, users = ([record(each, {"id": 1}), status(each, "COMPLETE")] for each in ("tracks", "users"))
+
+    pipeline.land([*tracks, error("boom", "users"), *users])
+
+    assert pipeline.generations() == [("tracks", 1, True, 0), ("users", 1, False, 0)]
+
+
+def test_keys_that_a_lossy_read_lacks_are_not_deleted(pipeline, state: Line, status: Line, record: Line):
+    at = {"created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00"}
+    three = [record("tracks", {"id": each, **at}) for each in (1, 2, 3)]
+    ends = [state("tracks", "1", record_count=3), status("tracks", "COMPLETE")]
+    pipeline.land([*three, *ends])
+
+    pipeline.land([*three[:2], *ends])
+    result = pipeline.build()
+
+    assert pipeline.rows("dim_tracks").select("track_id", "is_deleted").rows() == [(1, False), (2, False), (3, False)]
+    assert [notice.partition(":")[0] for notice in result.notices] == ["tracks"]
+
+
+def error(message: str, stream: str | None = None) -> bytes:
+    of_stream = {"stream_descriptor": {"name": stream}} if stream else {}
+    trace = {"type": "ERROR", "emitted_at": 1.0, "error": {"message": message, **of_stream}}
+    return json.dumps({"type": "TRACE", "trace": trace}).encode()
 
 
 def test_without_statuses_a_source_that_ends_badly_completes_no_generation(pipeline, record: Line):
@@ -124,4 +175,4 @@ def test_a_build_says_whose_newest_read_did_not_come_to_its_end(pipeline, status
 
     told = [[notice.partition(":")[0] for notice in each.notices] for each in (cut, whole, killed)]
     assert told == [["tracks"], [], ["users"]]
-    assert "generation 1, did not come to its end" in cut.notices[0]
+    assert "generation 1, did not come to a good end" in cut.notices[0]

@@ -390,6 +390,41 @@ def test_a_copy_of_a_landed_file_is_refused_in_whatever_format(pipeline, land_fr
     assert pipeline.landed("users").height == 2
 
 
+@pytest.mark.parametrize(
+    ("raw_rows", "batch_bytes", "told", "kept"),
+    [
+        pytest.param([("new", 3), ("raw", 1)], 9999, "row 2 the raw id raw-1, which run {run} landed", 0, id="landed"),
+        pytest.param(
+            [("new", 3), ("new", 3)], 9999, "row 2 the raw id new-1, which its row 1 has too", 0, id="in_a_batch"
+        ),
+        pytest.param(
+            [("new", 3), ("new", 3)], 1, "row 2 the raw id new-1, which run later landed", 1, id="in_two_batches"
+        ),
+    ],
+)
+def test_a_record_that_is_there_already_is_refused_and_builds_go_on(
+    pipeline, land_from, tmp_path: Path, monkeypatch, raw_rows, batch_bytes: int, told: str, kept: int
+):
+    run = land_from(write(tmp_path, "users", rows([{"id": 1}, {"id": 2}])))
+    path = write(
+        tmp_path, "users", [row for prefix, n in raw_rows for row in rows([{"id": n}], prefix=prefix)], name="2"
+    )
+    for name in ("json_lines.BLOCK_BYTES", "read.FLUSH_BYTES"):
+        monkeypatch.setattr(f"moovitamix_transform.files.{name}", batch_bytes)
+    monkeypatch.setattr("moovitamix_transform.runs.new_run_id", lambda: "later")
+
+    with pytest.raises(FileRefused) as refused:
+        land_from(path)
+
+    rest = "What landed of it, up to row 1, stays, nothing more was landed" if kept else "Nothing of it was landed"
+    assert str(refused.value) == (
+        f"{path}: expected records that are new, got in {told.format(run=run.run_id)}; Airbyte gives each record one "
+        f"of its own. {rest}"
+    )
+    assert pipeline.landed("users").height == 2 + kept
+    assert pipeline.build(full_refresh=True).streams["users"].landed_total == 2 + kept
+
+
 def test_files_land_in_the_order_of_the_numbers_in_their_names(tmp_path: Path):
     names = ["2026_9_30_1_0", "2026_10_1_2_0", "2026_10_1_2_9", "2026_10_1_2_10"]
     paths = [write(tmp_path, "users", [], name=name) for name in names]
@@ -750,9 +785,9 @@ def begin(pipeline, path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path):
     user = {"id": 1, "name": "".join(map(str, range(2_500)))}  # 9 KB
-    member = gzip.compress(lines(rows([user] * 250)))
+    member = lines(rows([user] * 250))
     path = write(tmp_path, "users", [], "raw.jsonl.gz")
-    path.write_bytes(member * 60)
+    path.write_bytes(b"".join(gzip.compress(member.replace(b'"raw-', b'"%d-' % part), 1) for part in range(60)))
     peak = 0
 
     with subprocess.Popen(

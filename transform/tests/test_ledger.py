@@ -1,5 +1,8 @@
 """Law 1 over a stream's whole history, and what of a run is new."""
 
+from collections import Counter
+
+import polars as pl
 import pytest
 from moovitamix_transform import ledger
 from moovitamix_transform.engines.on_polars import OnPolars
@@ -40,6 +43,20 @@ def test_the_same_list_in_another_zone_is_superseded(pipeline, record):
     streams = pipeline.build().streams
 
     assert (streams["listen_history"].kept, streams["listen_history"].superseded) == (1, 1)
+
+
+def test_law_1_holds_of_a_run_whose_files_were_compacted_with_those_of_others(pipeline, record):
+    for size in (1, 2, 3):
+        pipeline.land([record("tracks", track(number)) for number in range(size)], run_id=f"run-{size}")
+    pipeline.warehouse.compact("source/tracks")
+    append = pipeline.warehouse.append
+    append("source/tracks", pipeline.landed("tracks").filter(pl.col("_run_id") == "run-2"))  # a file of its own besides
+
+    landed = {each: ledger.of_run(pipeline.warehouse, each, None)[0].landed for each in ("run-1", "run-2", "run-3")}
+
+    assert pipeline.warehouse.file_count("source/tracks") == 2
+    assert landed == {"run-1": 1, "run-2": 4, "run-3": 3}
+    assert ledger.of_run(pipeline.warehouse, "run-3", Counter({"tracks": 3}))[0].received == 3
 
 
 @pytest.mark.parametrize(

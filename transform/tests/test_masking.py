@@ -1,4 +1,4 @@
-"""E-mail addresses out of logs and messages."""
+"""E-mail addresses and URLs' users out of logs and messages."""
 
 import time
 
@@ -16,11 +16,12 @@ from moovitamix_transform.masking import mask
         ("?email=jane%40example.org&page=2", "?email=j***%40example.org&page=2"),
         (".hidden@example.org", ".***@example.org"),
         ("a@b", "a***@b"),
+        ("GET https://ada:pa55@example.org/x?to=bob@x.org", "GET https://****@example.org/x?to=b***@x.org"),
         ("meet @ noon, 3 @ 4, @handle", "meet @ noon, 3 @ 4, @handle"),
         ("x" * 100 + "@example.org", "x***@example.org"),
     ],
 )
-def test_an_address_is_cut_to_its_first_letter_and_its_domain(text: str, masked: str):
+def test_an_address_is_cut_to_its_first_letter_and_its_domain_and_a_url_has_no_user(text: str, masked: str):
     assert mask(text) == masked
     assert mask(masked) == masked, "masking twice is masking once"
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moovitamix_transform.messages import OddLine, Records, StateLine, read_block, state_stream_name
+from moovitamix_transform.protocol import Trace, TraceError, TraceMessage
 from moovitamix_transform.streams import STREAMS
 
 STATE = b'{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{}}}}'
@@ -93,6 +94,14 @@ def test_json_that_is_no_message_is_not_a_message(line: bytes, stream: str | Non
     said = one_by_one(line)
 
     assert said == [OddLine("not_a_message", line.decode(), stream)]
+
+
+def test_what_has_no_consequence_may_be_anything():
+    said = one_by_one(
+        b'{"type":"TRACE","trace":{"type":"ERROR","error":{"message":"boom","internal_message":["boom"]}}}'
+    )
+
+    assert said == [TraceMessage(Trace("ERROR", error=TraceError("boom")))]
 
 
 def test_a_record_of_another_stream_is_unknown():

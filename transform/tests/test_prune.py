@@ -1,6 +1,7 @@
 """Prune takes out what repeats itself, and every table, now and after a full rebuild, has the rows it had."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -9,12 +10,14 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moovitamix_transform import builds, ledger, prune, upkeep
+from moovitamix_transform import builds, ledger, prune, sources, upkeep
 from moovitamix_transform.catalog import load_table
 from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import NoSuchBuild, WarehouseError, WarehouseInUse
 from moovitamix_transform.graph import models
 from moovitamix_transform.progress import RunProgress
+from moovitamix_transform.streams import STREAMS
+from moovitamix_transform.warehouse import DataFile, Warehouse
 from polars.testing import assert_frame_equal
 from rich.console import Console
 
@@ -148,20 +151,57 @@ def test_old_builds_are_forgotten_and_kept_ones_stay_readable(pipeline, days):
         load_table(pipeline.warehouse.root, "dim_tracks", 1)
 
 
-def test_bytes_are_reclaimed_and_a_dry_one_changes_no_file(pipeline, days):
-    days(*(dict.fromkeys(range(50), "a") for _ in range(6)))
+def test_the_bytes_that_it_says_are_those_of_the_files_that_go_and_a_dry_one_changes_none(pipeline, days):
+    days(*({1: name} for name in "aaabbb"))
     pipeline.build()
-    days(*(dict.fromkeys(range(50), "b") for _ in range(6)))
+    days({1: "c"})
     pipeline.build()
+    planned = prune.plan(pipeline.warehouse, EVERYTHING)
     files = _files(pipeline.warehouse.root)
 
-    planned = prune.plan(pipeline.warehouse, EVERYTHING)
-    dry = prune.reclaim(pipeline.warehouse, planned.kept_builds, is_dry=True)
+    said = prune.reclaim(pipeline.warehouse, planned.kept_builds, is_dry=True)
 
-    assert dry > 0
+    tables = [*map(sources.path, (*STREAMS, "_lines", "generations")), *(model.path for model in models().values())]
+    of_tables = {name: size for name, size in files.items() if any(f"/{each}/part-" in name for each in tables)}
+    needed = {f"{pipeline.warehouse.uri(each)}/{file.path}" for each in tables for file in newest_files(pipeline, each)}
+    assert said == sum(size for name, size in of_tables.items() if name not in needed) > 0
     assert _files(pipeline.warehouse.root) == files
-    apply(pipeline)
-    assert sum(_files(pipeline.warehouse.root).values()) < sum(files.values())
+    with pipeline.warehouse.writing():
+        prune.take_out(pipeline.warehouse, planned, lambda: pipeline.build_locked().build)
+        files = _files(pipeline.warehouse.root)
+        freed = prune.reclaim(pipeline.warehouse, builds.every(pipeline.warehouse), is_dry=False)
+    left = _files(pipeline.warehouse.root)
+    assert freed == sum(size for name, size in files.items() if name not in left) > said
+
+
+def newest_files(pipeline, table: str) -> list[DataFile]:
+    return pipeline.warehouse.data_files(table, pipeline.warehouse.version(table))
+
+
+@pytest.mark.system
+def test_on_a_store_the_bytes_are_those_of_the_objects(pipeline, bucket: Path, days):
+    on_store = replace(pipeline, warehouse=Warehouse("s3://songs/my house"))
+    on_store.land([])
+    orphan = bucket / "my house" / "source" / "tracks" / "part 1.parquet"  # listed as written long ago
+    orphan.write_bytes(b"twelve bytes")
+
+    said = on_store.warehouse.vacuum("source/tracks", set(), is_dry=True)
+
+    assert said == 12
+
+
+def test_the_builds_that_it_says_stay_are_those_that_do(pipeline, days):
+    progress = RunProgress(Console(quiet=True), "ERROR")
+    days({1: "a"}, {1: "a"}, {1: "a"})
+    pipeline.build()
+    days({1: "a"})
+    pipeline.build()
+
+    dry = upkeep.prune(pipeline.warehouse, EVERYTHING, progress, apply=False)
+    applied = upkeep.prune(pipeline.warehouse, EVERYTHING, progress, apply=True)
+
+    there = len(builds.every(pipeline.warehouse))
+    assert (dry.old_builds, dry.kept_builds) == (applied.old_builds, applied.kept_builds) == (2, there)
 
 
 def test_what_a_killed_build_on_spark_had_written_is_removed(pipeline, days):

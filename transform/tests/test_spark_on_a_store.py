@@ -19,29 +19,7 @@ from moovitamix_transform.warehouse import Warehouse
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
-SERVER = Path(__file__).with_name("s3_folder.py")
 MONDAY, TUESDAY = "2026-01-05T10:00:00", "2026-01-06T10:00:00.123456"
-
-
-@pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that is the bucket `songs`."""
-    folder = tmp_path / "store" / "songs"
-    folder.mkdir(parents=True)
-    with subprocess.Popen([sys.executable, SERVER, folder.parent], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.stdout.readline().strip()}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "canary-key",
-            "AWS_SECRET_ACCESS_KEY": "canary-secret",
-            "AWS_SESSION_TOKEN": "canary-token",
-            "AWS_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }.items():
-            monkeypatch.setenv(name, value)
-        yield folder
-        server.kill()
 
 
 @pytest.fixture

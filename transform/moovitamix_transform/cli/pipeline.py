@@ -239,6 +239,7 @@ def _report(warehouse: Warehouse, run: Run, result: BuildResult, accepted: Colle
     if as_json:
         summary.print_run(run)
         summary.print_quarantined(warehouse, run, consoles().err)
+        summary.print_notices(result.notices, consoles().err)
     else:
         summary.print_summary(warehouse, run, result, accepted)
 

@@ -9,6 +9,7 @@ import typer
 from moovitamix_transform import upkeep
 from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, WarehouseOption, consoles
 from moovitamix_transform.cli.output import print_object, print_table
+from moovitamix_transform.cli.summary import print_notices
 from moovitamix_transform.errors import UsageError
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.warehouse import Warehouse
@@ -27,7 +28,7 @@ def prune(
     before = datetime.now(UTC) - _age(keep)
     progress = RunProgress(consoles().err, "WARN")
     with progress.shown():
-        pruned = upkeep.prune(Warehouse(warehouse), before, progress, apply=apply)
+        pruned = upkeep.prune(Warehouse(warehouse), before, progress, apply=apply, tell=_tell)
     if as_json:
         print_object({"is_applied": apply, "before": before, **vars(pruned)})
         return
@@ -40,6 +41,10 @@ def prune(
     )
     if not apply:
         out.print("Nothing was changed; --apply does it.")
+
+
+def _tell(notice: str) -> None:
+    print_notices([notice], consoles().err)
 
 
 def _age(text: str) -> timedelta:

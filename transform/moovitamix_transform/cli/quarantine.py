@@ -15,6 +15,7 @@ from moovitamix_transform.cli.options import (
     reading,
 )
 from moovitamix_transform.cli.output import print_json, print_table
+from moovitamix_transform.cli.summary import print_notices
 from moovitamix_transform.cli.tables import tell_of_more
 from moovitamix_transform.errors import UsageError
 from moovitamix_transform.masking import mask
@@ -90,7 +91,9 @@ def replay(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption =
         replayed = upkeep.replay(Warehouse(warehouse), progress)
     if as_json:
         print_json(replayed.rows.iter_rows(named=True))
+        print_notices(replayed.result.notices, consoles().err)
         return
     print_table(replayed.rows.to_dicts(), replayed.rows.columns)
     state = "published" if replayed.result.is_published else "nothing changed, still the newest"
     consoles().out.print(f"\nBuild {replayed.result.build.build_id} ({state}).")
+    print_notices(replayed.result.notices, consoles().out)

@@ -1,6 +1,6 @@
 """What a run did, for the person who started it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 
 from rich.console import Console
@@ -58,8 +58,7 @@ def print_summary(warehouse: Warehouse, run: Run, result: BuildResult, accepted:
     for alarm in run.alarms:
         out.print(f"alarm ({alarm.level}): {alarm.kind} {alarm.subject}: {alarm.detail}", soft_wrap=not out.is_terminal)
     print_quarantined(warehouse, run, out)
-    for notice in result.notices:
-        out.print(f"note: {notice}", soft_wrap=not out.is_terminal)
+    print_notices(result.notices, out)
     text = f"The warehouse is {warehouse.root}. Every record is accounted for. Try next:"
     out.print(text, soft_wrap=True)
     for command in ("show track_popularity --limit 5", "tables", "quarantine list"):
@@ -74,6 +73,12 @@ def print_quarantined(warehouse: Warehouse, run: Run, console: Console) -> None:
         command = command_line("quarantine list", warehouse)
         text = f"quarantined: {records:,} records, {lines:,} lines; `{command}` says why"
         console.print(text, soft_wrap=not console.is_terminal)
+
+
+def print_notices(notices: Iterable[str], console: Console) -> None:
+    """What a build noticed, which no later one says again."""
+    for notice in notices:
+        console.print(f"note: {notice}", soft_wrap=not console.is_terminal)
 
 
 def _of_run(entry: StreamLedger) -> Row:

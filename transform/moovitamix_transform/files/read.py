@@ -73,6 +73,8 @@ class FileRead:
     def commit(self) -> None:
         """Odd lines first, then records."""
         rows, self._rows, self._bytes = self._rows, Batch(), 0
+        if rows.numbers:
+            self._require_new(rows)
         if rows.odd:
             self._append(path("_lines"), self._lines(rows), {"number": rows.odd[-1][0]}, {})
         if rows.numbers:
@@ -150,6 +152,34 @@ class FileRead:
                 f"{self.file.shown}: expected records that are new, got those of {copied[0]}, which are landed: its "
                 f"first one, {first_raw_id}, is the same. Nothing of it was landed"
             )
+
+    def _require_new(self, rows: Batch) -> None:
+        """A build joins records by their raw ids: one that the source table has twice would fail each one from then on.
+
+        Memory: a batch's ids. Those of the table, this file's batches before among them, are streamed; where they begin
+        with their time, as Airbyte's do, the older files are passed over.
+        """
+        ids = pl.Series("_airbyte_raw_id", rows.raw_ids, pl.String)
+        raw_id, table = pl.col(ids.name), path(self.file.stream)
+        mine = raw_id.is_between(pl.lit(ids.min()), pl.lit(ids.max())) & raw_id.is_in(ids.implode())
+        landed = self.warehouse.scan(table).filter(mine).select(raw_id, "_run_id").collect(engine="streaming")
+        if landed.height and self.warehouse.version(table) != self.newest[table][0]:
+            return  # another writer's, just now: the commit will say so
+        there: dict[str, str | int] = dict(landed.iter_rows())
+        for number, each in zip(rows.numbers, rows.raw_ids, strict=True):
+            if each in there:
+                self._refuse_again(each, number, there[each])
+            there[each] = number
+
+    def _refuse_again(self, raw_id: str, number: int, earlier: str | int) -> None:
+        where = f"which its row {earlier:,} has too" if isinstance(earlier, int) else f"which run {earlier} landed"
+        files: dict[str, Any] = self.newest[path(self.file.stream)][1].get("files") or {}
+        place = files.get(self.file.url, {}).get("number")
+        rest = f"What landed of it, up to row {place:,}, stays, nothing more was" if place else "Nothing of it was"
+        raise FileRefused(
+            f"{self.file.shown}: expected records that are new, got in row {number:,} the raw id {raw_id}, {where}; "
+            f"Airbyte gives each record one of its own. {rest} landed"
+        )
 
     def _lines(self, rows: Batch) -> pl.DataFrame:
         now = datetime.now(UTC)

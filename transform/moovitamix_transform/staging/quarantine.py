@@ -4,12 +4,12 @@ import dataframely as dy
 import polars as pl
 
 from moovitamix_transform import contracts
-from moovitamix_transform.messages import ODD_RULES
 from moovitamix_transform.staging import base_listen_history as listens
 from moovitamix_transform.staging import base_tracks as tracks_base
 from moovitamix_transform.staging import base_users as users_base
 from moovitamix_transform.staging.fields import IS_GOOD, Field
 from moovitamix_transform.staging.json_fields import json_fields
+from moovitamix_transform.staging.odd_rules import ODD_RULES
 
 SHOWN_CHARACTERS = 80
 

@@ -125,14 +125,23 @@ class Reading(Location):
         return self._actions(table).height
 
     def count_where(self, table: str, column: str, value: str) -> int:
-        """Rows of the files in which every row has this value, from the Delta log alone."""
+        """Rows with this value: from the Delta log alone, but for files that have others too, as a compaction leaves
+        them, of which this column is read."""
         if not self.exists(table):
             return 0
-        actions = self._actions(table)
+        opened = self._table(table)
+        actions = pl.DataFrame(opened.get_add_actions(flatten=True))
         if f"min.{column}" not in actions.columns:
             return 0
-        mine = actions.filter((pl.col(f"min.{column}") == value) & (pl.col(f"max.{column}") == value))
-        return int(mine["num_records"].sum())
+        least, most = pl.col(f"min.{column}"), pl.col(f"max.{column}")
+        mine = actions.filter((least == value) & (most == value))
+        mixed = actions.filter((least <= value) & (most >= value) & (least != most))
+        uris = {f"{self.uri(table)}/{unquote(each)}" for each in mixed["path"]}
+        counted = 0
+        if uris:
+            rows = self._files(uris, pl.scan_delta(opened, storage_options=self._polars_options).collect_schema())
+            counted = rows.filter(pl.col(column) == value).select(pl.len()).collect(engine="streaming").item()
+        return int(mine["num_records"].sum()) + counted
 
     def null_counts(self, table: str, version: int | None = None) -> dict[str, int]:
         """Rows without a value, by column, from the Delta log alone; columns of which it does not tell are absent."""

@@ -99,6 +99,30 @@ def test_a_new_field_fails_a_run_that_asked_for_it_and_a_later_one_accepts_it(mo
     }
 
 
+def test_every_command_that_builds_tells_what_the_build_noticed(pipeline, record: Command, moovitamix: Command):
+    track = {"id": 1, "created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00"}
+    pipeline.land([record("tracks", track)])
+    pipeline.build()
+    told = {}
+    for field, command, stream in (
+        ("one", ("build", "--json"), "err"),
+        ("two", ("prune", "--apply", "--json"), "err"),
+        ("three", ("quarantine", "replay", "--json"), "err"),
+        ("four", ("quarantine", "replay"), "out"),
+    ):
+        track[field] = "new"
+        pipeline.land([record("tracks", track)])
+
+        done = moovitamix(*command, "--warehouse", pipeline.warehouse.root)
+
+        lines = getattr(done, stream).splitlines()
+        told[command] = [
+            line for line in lines if line.startswith(f"note: tracks: the field '{field}' appeared in run")
+        ]
+
+    assert {command: len(lines) for command, lines in told.items()} == dict.fromkeys(told, 1)
+
+
 def test_prune_says_what_it_would_do_and_does_it_when_told(moovitamix: Command, source: Source):
     for _ in range(4):
         assert moovitamix("run", "--source", source("sync()")).code == 0
