@@ -28,7 +28,17 @@ def commands(group: Any, before: str = "moovitamix") -> list[str]:  # noqa: ANN4
     return names
 
 
-@pytest.mark.parametrize("command", commands(typer.main.get_command(app)))
+COMMANDS = commands(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_a_warehouse(command: str, capsys: pytest.CaptureFixture[str]):
+    run_command([*command.split()[1:], "--help"])
+
+    assert re.search(r"^  -w, --warehouse ", capsys.readouterr().out, re.M)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_names_the_command(command: str):
     assert re.search(rf"^\| `{command}(`| [A-Z-])", README, re.M), f"the README's table of commands lacks `{command}`"
 
