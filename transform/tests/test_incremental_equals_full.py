@@ -234,10 +234,17 @@ def _always_incremental():
 )
 def test_law_4_after_any_syncs_the_tables_are_what_the_models_make_of_all_that_landed(examples: int):
     Counted.steps.clear()
+    rounds = 0
 
-    run_state_machine_as_test(Syncs, settings=settings(LONG, max_examples=examples))
+    while rounds == 0 or (rounds < 5 and not carried_on()):  # by chance a round may have full builds alone
+        run_state_machine_as_test(Syncs, settings=settings(LONG, max_examples=examples))
+        rounds += 1
 
-    assert min(Counted.steps[step] for step in ("append", "replace")) > 0, "expected incremental steps of both kinds"
+    assert carried_on(), f"expected incremental steps of both kinds, got {Counted.steps} in {rounds} rounds"
+
+
+def carried_on() -> bool:
+    return Counted.steps.keys() == {"append", "replace"}
 
 
 @pytest.mark.spark
