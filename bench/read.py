@@ -149,6 +149,7 @@ def _head() -> str:
         "# Results\n\n"
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}, "
         f"airbyte-cdk {version('airbyte-cdk')}; whole processes in turns, medians (least–most). `make bench`.\n\n"
+        "What landing and building cost, step by step, is in [TRANSFORM.md](TRANSFORM.md).\n\n"
     )
 
 

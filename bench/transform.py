@@ -30,28 +30,29 @@ BYTES_PER_LIST = 3000  # lines, landed, two builds, a peer's tables
 WORK = object()  # stands for the folder of a contender
 
 LANDING_BOUNDS = """\
-What bounds it: one thread. Of 4.2 CPU seconds for 10⁶ messages, 1.7 go into taking the envelopes apart (msgspec, a
-block of 1 MiB at a time) and copying each record's text, 1.4 into the commits, which nothing overlaps, 0.7 into the
-start of the process (polars, deltalake, narwhals). What would remove it: a commit written while the next block is
-read, or a parser that hands out the texts as one Arrow column. DuckDB shows the floor; it stops at the first line
-that is no JSON."""
+What bounds it: one thread. Of the CPU seconds for 10⁶ messages about two fifths go into taking the envelopes apart
+(msgspec, a block of 1 MiB at a time) and copying each record's text, a third into the commits, which nothing overlaps,
+a sixth into the start of the process (polars, deltalake, narwhals). What would remove it: a commit written while the
+next block is read, or a parser that hands out the texts as one Arrow column. DuckDB shows the floor; it stops at the
+first line that is no JSON."""
 
 BUILD_BOUNDS = """\
-What bounds it: no single table. Of 43 s for 5·10⁶ lists, `base_listen_history` takes 9, `user_track_interactions` 7
-(32 million groups), `stg_listen_history`, `user_profiles` and `fct_listens` 3.5 each. Ten are what DuckDB's files do
-not get: each table is read again to be held against its contract (5), fields that appear or vanish are looked for in
-every text (3), ledger and warnings are counted (1.5). What would remove it: rules checked while the rows are written;
-lists of structs that are cheaper to read (2 CPU seconds each of four times); rows that lie by user, so that groups are
-near each other."""
+What bounds it: no single table. Of the time for 5·10⁶ lists `base_listen_history` takes a fifth,
+`user_track_interactions` a sixth (32 million groups), `stg_listen_history`, `user_profiles` and `fct_listens` a twelfth
+each. More than a fifth is what DuckDB's files do not get: each table is read again to be held against its contract (an
+eighth), fields that appear or vanish are looked for in every text (a fifteenth), ledger and warnings are counted (a
+thirtieth). What would remove it: rules checked while the rows are written; lists of structs that are cheaper to read
+(they are read four times, for a tenth of the CPU seconds); rows that lie by user, so that groups are near each
+other."""
 
 DAY_BOUNDS = """\
 What bounds it: what a day touches nearly everywhere. A hundredth of new lists is of a third of the users, and of pairs
-in all files of `user_track_interactions`: of 17 s at 5·10⁶ lists its pass over plays and pairs takes 6 (half of a
-MERGE), a third of `user_profiles` 3, `track_popularity` 1, ledger and warnings 2, over keys and ids alone: all grow
-with the total. The catalogue is read whole every day, and `dim_*_history` is made of all its reads (1). The rest is
-the start of the process and a commit a table, 2 s. Parts by user would not help, since a day touches all of them. What
-would: deletion vectors, which delta-rs does not write. A correction of an old list costs a read of the files that hold
-lists of its key."""
+in all files of `user_track_interactions`: of the time at 5·10⁶ lists its pass over plays and pairs takes a third (half
+of a MERGE), a third of `user_profiles` a sixth, ledger and warnings an eighth, over keys and ids alone,
+`track_popularity` a twentieth: all grow with the total. The catalogue is read whole every day, and `dim_*_history` is
+made of all its reads (a twentieth). An eighth is the start of the process and a commit a table. Parts by user would not
+help, since a day touches all of them. What would: deletion vectors, which delta-rs does not write. A correction of an
+old list costs a read of the files that hold lists of its key."""
 
 API_BOUNDS = """\
 What bounds it: the connector, whose messages are landed as they come, on the other core. The build begins when the

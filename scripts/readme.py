@@ -1,7 +1,8 @@
 """The commands in README.md and what they print: `readme.py check` compares, `readme.py write` writes anew.
 
 In a ```console block each line `$ COMMAND` is run, in order, all in one empty folder with a frozen API clock, and the
-lines below it are its stdout. A line `…` stands for any lines. Run ids differ each time and are not compared.
+lines below it are its stdout. A line `…` stands for any lines. Run ids differ each time and are not compared. A command
+that exits with another code than 0, in a pipe too, fails both; one that shall is shown with its `; echo $?`.
 """
 
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -20,43 +22,74 @@ _BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.M | re.S)
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 
-def check() -> list[str]:
-    """One message per command that prints something else than the README says."""
+@dataclass(frozen=True)
+class Shown:
+    """A command of the README, what it shows of it, and what it does: its stdout, its exit code, its stderr."""
+
+    command: str
+    expected: str
+    got: str
+    code: int
+    err: str
+
+    @property
+    def failure(self) -> str | None:
+        if self.code == 0:
+            return None
+        return f"README.md: $ {self.command}\nexpected exit code 0, got {self.code}:\n{self.got}{self.err}"
+
+
+def check(text: str) -> list[str]:
+    """One message per command that fails, or prints something else than the README says."""
     return [
-        f"README.md: $ {command}\nexpected (README):\n{expected}\ngot:\n{got}"
-        for command, expected, got in _results(README.read_text())
-        if not _matches(expected, got)
+        shown.failure or f"README.md: $ {shown.command}\nexpected (README):\n{shown.expected}\ngot:\n{shown.got}"
+        for shown in _results(text)
+        if shown.failure or not _matches(shown.expected, shown.got)
     ]
 
 
-def write() -> None:
-    """The README with the output of every command as it is now; outputs with a `…` are left as they are."""
+def write() -> list[str]:
+    """The README with the output of every command as it is now; outputs with a `…` are left as they are.
+
+    Returns one message per command that fails; then nothing is written.
+    """
     text = README.read_text()
-    for command, expected, got in list(_results(text)):
-        if "…\n" not in expected:
-            text = text.replace(f"$ {command}\n{expected}", f"$ {command}\n{got}", 1)
+    results = list(_results(text))
+    failures = [shown.failure for shown in results if shown.failure]
+    if failures:
+        return failures
+    for shown in results:
+        if "…\n" not in shown.expected:
+            text = text.replace(f"$ {shown.command}\n{shown.expected}", f"$ {shown.command}\n{shown.got}", 1)
     README.write_text(text)
+    return []
 
 
-def _results(text: str) -> Iterator[tuple[str, str, str]]:
+def _results(text: str) -> Iterator[Shown]:
     with tempfile.TemporaryDirectory() as folder:
         for block in _BLOCK.findall(text):
             for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
                 command, _, expected = part.partition("\n")
                 if command not in NOT_RUN:
-                    yield command, expected, _output(command, Path(folder))
+                    done = _run(command, Path(folder))
+                    got = "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+                    yield Shown(command, expected, got, done.returncode, done.stderr)
 
 
-def _output(command: str, folder: Path) -> str:
+def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if command == "make run":
         command = f"{sys.executable} {REPOSITORY / 'scripts' / 'run.py'}"
     own = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{own}:{os.environ['PATH']}", "MOOVITAMIX_API_NOW": NOW}
     environment.pop("MOOVITAMIX_WAREHOUSE", None)
-    done = subprocess.run(  # noqa: S603 - the README's own commands, which use pipes
-        ["/bin/sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    return subprocess.run(  # noqa: S603 - the README's own commands, which use pipes
+        ["/bin/bash", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
-    return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n" if done.stdout else done.stderr
 
 
 def _matches(expected: str, got: str) -> bool:
@@ -66,8 +99,8 @@ def _matches(expected: str, got: str) -> bool:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["write"]:
-        write()
+        sys.exit("\n\n".join(write()) or None)
     elif sys.argv[1:] == ["check"]:
-        sys.exit("\n\n".join(check()) or None)
+        sys.exit("\n\n".join(check(README.read_text())) or None)
     else:
         sys.exit("usage: readme.py check|write")

@@ -1,12 +1,17 @@
 """A million listens start fast and small, and any page of theirs is cheap, on the real clock.
 
-The bounds are promises, and hold on one core of a small machine. CPU time is the best of up to thirty rounds: what a
-neighbour on the same core adds is not the API's, and comes and goes for seconds at a time (up to twice the time, on the
-machine this was written on). Measured there: 2 s to start, 250 MB, 1.2 to 2.4 ms a page.
+The bounds are promises, and hold on one core of a small machine, on the mean of all depths and on that of the dearest
+tenth. CPU time is the best of up to thirty rounds: what a neighbour on the same core adds is not the API's, and comes
+and goes for seconds at a time (up to twice the time, on the machine this was written on). Measured there: 2 s to start,
+250 MB, 1.2 to 2.4 ms a page.
 """
 
+import sys
 import time
 from collections.abc import Callable
+from heapq import nlargest
+from itertools import pairwise
+from statistics import fmean
 
 import psutil
 import pytest
@@ -49,16 +54,33 @@ def test_a_page_of_100_at_any_depth_costs_under_3_ms_of_cpu(
             return session.get(f"{running.url}{path}", params={"page": page, **window}, timeout=10).json()
 
         pages = int(get(1)["pages"])
-        milliseconds: list[float] = []
-        while len(milliseconds) < MOST_ROUNDS and min(milliseconds, default=BOUND_MS) >= BOUND_MS:
-            before = process.cpu_times()
-            for step in range(PAGES_A_ROUND):
-                assert get(pages - 1 - step * (pages - 1) // PAGES_A_ROUND)["items"]
-            after = process.cpu_times()
-            used = after.user + after.system - before.user - before.system
-            milliseconds.append(used * 1000 / PAGES_A_ROUND)
+        depths = [pages - 1 - step * (pages - 1) // PAGES_A_ROUND for step in range(PAGES_A_ROUND)]
+        means: list[float] = []
+        least = [float("inf")] * PAGES_A_ROUND  # by depth, of all rounds
+        while len(means) < MOST_ROUNDS and not (means and min(means) < BOUND_MS and dearest_tenth(least) < BOUND_MS):
+            told = [cpu_ms(process)]
+            for depth in depths:
+                assert get(depth)["items"]
+                told.append(cpu_ms(process))
+            spent = [after - before for before, after in pairwise(told)]
+            means.append(fmean(spent))
+            least = list(map(min, least, spent))
 
-    assert min(milliseconds) < BOUND_MS, f"{path}: CPU milliseconds a page, by round: {milliseconds}"
+    assert min(means) < BOUND_MS, f"{path}: CPU milliseconds a page, by round: {means}"
+    by_depth = dict(zip(depths, least, strict=True))
+    assert dearest_tenth(least) < BOUND_MS, f"{path}: the least CPU milliseconds of each page asked for: {by_depth}"
+
+
+def cpu_ms(process: psutil.Process) -> float:
+    """CPU time of the process so far. On Linux psutil tells it in ticks of 10 ms, of which a page is a part."""
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(~process.pid << 3 | 2) / 1e6  # clock_getcpuclockid, which Python lacks
+    used = process.cpu_times()
+    return (used.user + used.system) * 1000
+
+
+def dearest_tenth(milliseconds: list[float]) -> float:
+    return fmean(nlargest(len(milliseconds) // 10, milliseconds))
 
 
 def test_a_million_listens_take_less_than_a_gigabyte_and_a_half(large: tuple[object, float]):

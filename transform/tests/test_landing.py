@@ -2,14 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moovitamix_transform import landing as landing_module
 from moovitamix_transform import ledger, sources
+from moovitamix_transform.blocks import IDLE
 from moovitamix_transform.errors import LedgerMismatch
 from moovitamix_transform.landing import Landing
 from moovitamix_transform.progress import RunProgress
@@ -151,6 +153,27 @@ def test_the_ledger_of_a_run_counts_that_run_alone(pipeline, record: Line):
         ("artists", 1, 0, 1),
         (None, 1, 0, 1),
     ]
+
+
+def test_what_waits_for_no_state_is_committed_five_seconds_after_its_first_record_came(
+    pipeline, record: Line, monkeypatch: pytest.MonkeyPatch
+):
+    now = 1_000.0
+    monkeypatch.setattr(landing_module, "time", SimpleNamespace(monotonic=lambda: now))
+    sources.make_missing(pipeline.warehouse)
+    landing = Landing(pipeline.warehouse, "run", RunProgress(Console(quiet=True), "ERROR"), lambda _: None)
+    landed = []
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal now
+        for block, seconds in ((record("tracks", {"id": 1}), 4.9), (record("tracks", {"id": 2}), 0.1), (IDLE, 0)):
+            yield block
+            landed.append(pipeline.warehouse.count("source/tracks"))
+            now += seconds
+
+    landing.read(blocks())
+
+    assert landed == [0, 0, 2]
 
 
 @pytest.mark.parametrize(

@@ -493,6 +493,35 @@ def test_a_build_during_a_landing_does_not_take_what_is_not_landed_yet_for_gone(
     assert on_store.rows("dim_tracks").select("track_id", "is_deleted").rows() == [(1, False), (2, False)]
 
 
+def test_a_landing_during_a_prune_is_no_reason_to_put_back_what_was_pruned(
+    on_store, store: Store, house: str, moovitamix: Command, record: Line
+):
+    """Between the removals from tracks and users: the tables have other rows then, for the landing's sake."""
+    user = record("users", {"id": 7, "created_at": AT, "updated_at": AT})
+    for _ in range(3):
+        on_store.land([*track(record, 1, 2), user])
+    on_store.build()
+    prune = ("prune", "--keep", "0h", "--apply", "--json", "--warehouse", house)
+
+    with store.gate("^PUT .*/source/users/_delta_log/"), started(*prune) as process:
+        store.until_held()
+        on_store.land(track(record, 1, 3))
+        store.open_gate()
+        done = ended(process)
+
+    assert done.code == 0, done.err
+    assert {stream: each["records"] for stream, each in json.loads(done.out)["streams"].items()} == {
+        "tracks": 2,
+        "users": 1,
+        "listen_history": 0,
+    }
+    assert ids_landed(house, "tracks", "id") == [(1, 1), (1, 2), (3, 1), (3, 2), (4, 1), (4, 3)]
+    assert ids_landed(house, "users", "id") == [(1, 7), (3, 7)]
+    assert on_store.rows("dim_tracks").select("track_id", "is_deleted").rows() == [(1, False), (2, True), (3, False)]
+    checked = moovitamix("check", "--warehouse", house)
+    assert checked.code == 0, checked.out + checked.err
+
+
 def test_wrong_credentials_are_told(house: str, moovitamix: Command, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "WRONG")
 

@@ -8,11 +8,10 @@ from random import Random
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moovitamix_transform.graph import models
+from moovitamix_transform.graph import MARTS, models
 from moovitamix_transform.sources import GENERATIONS, LINES, record_frame
 from moovitamix_transform.streams import STREAMS
 
-MARTS = ("dim_tracks", "dim_users", "fct_listens", "user_track_interactions", "track_popularity", "user_profiles")
 INSTANTS = st.sampled_from(["2026-01-01T00:00:00", "2026-01-02T00:00:00", "2026-01-01T22:00:00-02:00", "never", None])
 KEYS = st.integers(1, 3)
 

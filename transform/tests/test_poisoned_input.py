@@ -5,6 +5,7 @@ from threading import Thread
 
 import polars as pl
 import pytest
+from moovitamix_transform.graph import MARTS
 
 AT = "2026-01-01T00:00:00"
 LATER = "2026-01-02T00:00:00"
@@ -69,8 +70,6 @@ ODD_LINES = [
     (b'{"type": "RECORD", "record": {"stream": "users", "emitted_at": 1}}', "not_a_message", "users"),
     (b'{"type": "RECORD", "record": {"stream": "albums", "data": {}, "emitted_at": 1}}', "unknown_stream", "albums"),
 ]
-
-MARTS = ("dim_tracks", "dim_users", "fct_listens", "user_track_interactions", "track_popularity", "user_profiles")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """The README prints what its commands print, and names every command there is."""
 
 import json
+import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import typer
 from moovitamix_transform import connector_spec
 from moovitamix_transform.cli.app import app, run_command
 from moovitamix_transform.connector import connector_folder
+from moovitamix_transform.warehouse import Warehouse
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -28,7 +31,17 @@ def commands(group: Any, before: str = "moovitamix") -> list[str]:  # noqa: ANN4
     return names
 
 
-@pytest.mark.parametrize("command", commands(typer.main.get_command(app)))
+COMMANDS = commands(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_a_warehouse(command: str, capsys: pytest.CaptureFixture[str]):
+    run_command([*command.split()[1:], "--help"])
+
+    assert re.search(r"^  -w, --warehouse ", capsys.readouterr().out, re.M)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_names_the_command(command: str):
     assert re.search(rf"^\| `{command}(`| [A-Z-])", README, re.M), f"the README's table of commands lacks `{command}`"
 
@@ -59,6 +72,59 @@ def test_help_tells_whole_sentences_of_each_command(
     described = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert described
     assert [line for line in described if not line.endswith(".") or line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        pytest.param("$ echo a; exit 3\na\n", "expected exit code 0, got 3:\na\n", id="it_prints_what_is_shown"),
+        pytest.param("$ cat no-such-file | cat\n", "expected exit code 0, got 1:\ncat: no-such-file", id="in_a_pipe"),
+        pytest.param("$ echo a >&2\na\n", "expected (README):\na\n\ngot:\n", id="on_stderr"),
+        pytest.param("$ (exit 3); echo $?\n3\n", None, id="a_code_that_is_shown"),
+    ],
+)
+def test_a_failing_command_of_the_readme_is_told(block: str, message: str | None):
+    scripts = runpy.run_path(str(REPOSITORY / "scripts" / "readme.py"))
+
+    problems = scripts["check"](f"```console\n{block}```\n")
+
+    assert len(problems) == (message is not None)
+    assert all(problem.startswith(f"README.md: {block.partition(chr(10))[0]}\n{message}") for problem in problems)
+
+
+def runnable_lines(block: str) -> list[str]:
+    """Those of a ```sh block that need neither Docker nor Prefect nor Spark; a block about those two has none."""
+    if re.search(r"\bprefect |--engine spark", block):
+        return []
+    return [line for line in block.splitlines() if "docker run" not in line]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_readmes_lines_for_a_shell_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An API of theirs takes a free port instead of 8000, and is a small one; they begin with the halves, where nothing
+    has been read yet."""
+    first, *blocks = [runnable_lines(block) for block in re.findall(r"^```sh\n(.+?)^```", README, re.M | re.S)]
+    halves, *others = filter(None, blocks)
+    script = ["mkfifo url", "trap 'kill $(jobs -p)' EXIT"]
+    for line in [first[0], *halves, *first[1:], *(line for block in others for line in block)]:
+        if re.search(r"^moovitamix-api .*&", line):
+            script += [line.replace("--port 8000", "--port 0 > url"), "read -r API < url"]
+            script.append("""echo "{\\"api_url\\": \\"$API\\"}" > config.json""")
+        else:
+            script.append(line.replace("http://127.0.0.1:8000", "$API"))
+    (tmp_path / "source-moovitamix").symlink_to(REPOSITORY / "source-moovitamix")
+    for name, value in {"SIZE": "20", "LISTENS": "50", "NOW": "2026-01-01"}.items():
+        monkeypatch.setenv(f"MOOVITAMIX_API_{name}", value)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("MOOVITAMIX_WAREHOUSE", raising=False)
+
+    done = subprocess.run(["/bin/bash", "-ec", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    runs = Warehouse(str(tmp_path / "warehouse")).scan("_meta/runs").filter(status="succeeded").sort("started_at")
+    assert runs.collect()["kind"].to_list() == ["land", "build", "run", "run"]
+    assert json.loads((tmp_path / "state.json").read_text()) == []
 
 
 @pytest.mark.timeout(300)

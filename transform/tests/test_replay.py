@@ -1,5 +1,6 @@
 """The quarantine can be emptied: after a rule changed, what passes now enters the tables as if it always had."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,9 +9,11 @@ import pytest
 from moovitamix_transform import graph, upkeep
 from moovitamix_transform.errors import NoSuchTable
 from moovitamix_transform.progress import RunProgress
+from polars.testing import assert_frame_equal
 from rich.console import Console
 
 Line = Callable[..., bytes]
+EMITTED_AT = 1_767_225_600_000  # as `record` has it
 AT = {"created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00"}
 
 
@@ -61,12 +64,26 @@ def test_replay_without_a_changed_rule_holds_everything_and_publishes_nothing(sp
     assert not replayed.result.is_published
 
 
-def test_a_plain_build_after_a_changed_rule_is_a_full_one_and_says_so(spoiled, any_seconds_pass):
+def test_a_plain_build_after_a_changed_rule_is_a_full_one_says_so_and_is_as_if_there_had_been_no_other_rule(
+    spoiled, new_pipeline, any_seconds_pass, record: Line
+):
+    later = EMITTED_AT + 86_400_000
+    renamed = {"id": 2, "name": "B", "duration": "99:99", **AT}
+    spoiled.land([record("tracks", {"id": 1, "duration": "3:45", **AT}, later), record("tracks", renamed, later)])
+    spoiled.land([record("users", {"id": 7, **AT}), record("listen_history", {"user_id": 7, "items": [1, 2, 3], **AT})])
+    fresh = new_pipeline()
+    built = shutil.ignore_patterns("staging", "marts", "builds", "fields")
+    shutil.copytree(spoiled.warehouse.root, fresh.warehouse.root, ignore=built)
+
     result = spoiled.build()
+    fresh.build()
 
     assert result.build.full_refresh
-    assert result.notices == ["the contracts of base_tracks changed since build 1: full rebuild"]
+    assert "the contracts of base_tracks changed since build 1: full rebuild" in result.notices
     assert spoiled.rows("dim_tracks")["track_id"].to_list() == [1, 2]
+    assert spoiled.rows("dim_tracks_history").filter(track_id=2)["track_name"].to_list() == [None, "B"]
+    for name in graph.models():
+        assert_frame_equal(spoiled.rows(name), fresh.rows(name), check_row_order=False)
 
 
 def test_without_a_build_there_is_nothing_to_replay(pipeline, record: Line):

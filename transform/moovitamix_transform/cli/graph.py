@@ -25,6 +25,9 @@ def graph(
     columns: Annotated[bool, typer.Option("--columns", help="From the API's fields to columns.")] = False,
     as_json: JsonOption = False,
     out: Annotated[Path | None, typer.Option(help="The file to write; stdout by default.")] = None,
+    _warehouse: Annotated[
+        str | None, typer.Option("--warehouse", "-w", help="Taken as by every command; no graph depends on one.")
+    ] = None,
 ) -> None:
     """Print what each table or column is made of. From the models' signatures and contracts: it needs no warehouse."""
     if chosen is not None and not columns:

@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 from moovitamix_transform import builds
 from moovitamix_transform.cli.app import run_command
+from moovitamix_transform.graph import MARTS
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
 
@@ -153,15 +154,7 @@ def marts() -> Callable[[Path | str], dict[str, list[tuple[Any, ...]]]]:
         warehouse = Warehouse(str(root))
         newest = builds.newest(warehouse)
         assert newest is not None, f"{root}: nothing is built"
-        names = (
-            "dim_tracks",
-            "dim_users",
-            "fct_listens",
-            "user_track_interactions",
-            "track_popularity",
-            "user_profiles",
-        )
-        return {name: sorted(scan(warehouse, name, newest.tables).collect().rows(), key=repr) for name in names}
+        return {name: sorted(scan(warehouse, name, newest.tables).collect().rows(), key=repr) for name in MARTS}
 
     return read
 

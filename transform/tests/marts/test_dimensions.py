@@ -158,3 +158,32 @@ def test_a_clock_that_went_back_makes_no_overlap(pipeline, sync):
     pipeline.build()
 
     assert periods(pipeline, 7) == [("B", day(3), day(5), False), ("C", day(5), None, True)]
+
+
+def test_a_user_has_a_row_for_each_period_with_unchanged_attributes(pipeline, record: Line, status: Line):
+    ada = {"id": 7, "first_name": "Ada", "email": "Ada@b.org", "gender": "F", "favorite_genres": "Jazz"}
+    bob = {"id": 8}
+    reads = [
+        [ada, bob],
+        [ada | {"email": "ada@B.org"}, bob],  # its case alone is no change
+        [ada | {"last_name": "L"}, bob],
+        [ada | {"last_name": "L", "favorite_genres": "Rock"}, bob],
+        [bob],
+        [ada, bob],
+    ]
+    for number, users in enumerate(reads):
+        at = DAY_1_MS + number * DAY_MS
+        instants = {"created_at": "2025-01-01T00:00:00", "updated_at": f"2025-01-0{1 + number}T00:00:00"}
+        pipeline.land([*(record("users", each | instants, at) for each in users), status("users", "COMPLETE", at)])
+
+    pipeline.build()
+
+    rows = pipeline.rows("dim_users_history").sort("user_id", "valid_from")
+    assert rows.columns[1:6] == ["first_name", "last_name", "email", "gender", "favorite_genre"]
+    assert rows.rows() == [
+        (7, "Ada", None, "ada@b.org", "F", "Jazz", day(1), day(3), False),
+        (7, "Ada", "L", "ada@b.org", "F", "Jazz", day(3), day(4), False),
+        (7, "Ada", "L", "ada@b.org", "F", "Rock", day(4), day(5), False),
+        (7, "Ada", None, "ada@b.org", "F", "Jazz", day(6), None, True),
+        (8, None, None, None, None, None, day(1), None, True),
+    ]
