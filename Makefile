@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Tests wait for processes they start: one worker more than there are cores keeps these busy.
+WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 .DEFAULT_GOAL := help
 # Images of Python set it, and then every process compiles all that it imports: half a second of each `moovitamix`, nearly
 # one of each connector.
@@ -29,12 +31,12 @@ run: .venv/.run ## start the API, sync it, build every table, print a summary (a
 	@$(BIN)/python scripts/run.py
 
 test: .venv/.dev ## every test that needs Python packages only
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n $(WORKERS)
 
 # Processes that tests start elsewhere write where COVERAGE_FILE says; without it, into the folder that the test removes.
 coverage: .venv/.spark ## the same and the tests on Spark, with the lines that no test reaches; fails below 95 %
 	@COVERAGE_FILE="$(CURDIR)/.coverage" $(BIN)/python -m pytest \
-	    -m "not (image_tests or system or long or soak)" -n 2 --cov --cov-report=term
+	    -m "not (image_tests or system or long or soak)" -n $(WORKERS) --cov --cov-report=term
 
 test-wheel: .venv/.dev ## build the wheel, install it elsewhere, run the tests and one sync against it
 	@$(BIN)/python scripts/test_wheel.py

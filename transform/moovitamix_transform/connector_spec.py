@@ -1,7 +1,8 @@
 """A config of our connector, held against the spec in its manifest: what that refuses fails before anything starts."""
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -18,7 +19,7 @@ def refusal(manifest: Path, config: Mapping[str, object], shown: Mapping[str, ob
     spec = yaml.safe_load(manifest.read_text())["spec"]["connection_specification"]
     found = best_match(Draft7Validator(spec).iter_errors(config))
     if found is None:
-        return _no_date(config.get("start_date"))
+        return _no_date(config.get("start_date")) or _no_address(config.get("api_url"), shown)
     option = ".".join(map(str, found.absolute_path))
     if found.validator == "pattern":
         return f"{option}: expected {found.schema['pattern_descriptor']}, got {shown[option]!r}"
@@ -28,10 +29,19 @@ def refusal(manifest: Path, config: Mapping[str, object], shown: Mapping[str, ob
 
 
 def _no_date(start: object) -> str | None:
-    """The spec's pattern takes a 30th of February, which the connector refuses."""
+    """The spec's pattern takes a 30th of February and a date to come, which the connector refuses."""
     if isinstance(start, str):
         try:
-            datetime.fromisoformat(start)
+            moment = datetime.fromisoformat(start)
         except ValueError:
             return f"start_date: expected a date of the calendar, got {start!r}"
+        if moment.replace(tzinfo=moment.tzinfo or UTC) > datetime.now(UTC):
+            return f"start_date: expected a date that has passed, got {start!r}"
+    return None
+
+
+def _no_address(url: object, shown: Mapping[str, object]) -> str | None:
+    """The spec's pattern takes what has an @, which the connector refuses: most runners print what a pattern does."""
+    if isinstance(url, str) and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+        return f"api_url: expected https://host[:port][/path] without a user or password, got {shown['api_url']!r}"
     return None

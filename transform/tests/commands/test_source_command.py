@@ -354,6 +354,7 @@ CONFIGS: dict[str, dict[str, object]] = {
     "type": {"api_url": "http://x", "page_size": "x"},
     "null": {"api_url": "http://x", "page_size": None},
     "date": {"api_url": "http://x", "start_date": "2026-02-30"},
+    "later": {"api_url": "http://x", "start_date": "2062-01-01"},
     "user": {"api_url": "http://ada:pa55@x"},
     "key": {"api_url": "http://x", "api_key": 4711},
 }
@@ -375,9 +376,10 @@ USAGE = {
     "config_of_another_type": (["--config", "type.json"], "type.json: page_size: 'x' is not of type 'integer'"),
     "config_with_a_null": (["--config", "null.json"], "null.json: page_size: None is not of type 'integer'"),
     "config_of_no_date": (["--config", "date.json"], "start_date: expected a date of the calendar, got '2026-02-30'"),
+    "config_of_a_date_to_come": (["--config", "later.json"], "start_date: expected a date that has passed, got '2062-"),
     "config_with_a_password": (
         ["--config", "user.json"],
-        "user.json: api_url: expected https://host[:port][/path], got 'http://****@x'",
+        "user.json: api_url: expected https://host[:port][/path] without a user or password, got 'http://****@x'",
     ),
     "config_with_an_odd_key": (["--config", "key.json"], "key.json: api_key: expected type string, got another"),
     "url_without_a_host": (
