@@ -113,9 +113,8 @@ class Landing:
                 for name, each in self._streams.items()
             ]
             frame = pl.DataFrame(reads, schema=GENERATIONS, orient="row")
-            self.warehouse.append(
-                "_meta/generations", frame.with_columns(pl.col("unreadable_count") + self._unreadable)
-            )
+            rows = frame.with_columns(pl.col("unreadable_count") + self._unreadable)
+            self.warehouse.append("_meta/generations", rows, run_id=self.run_id)
 
     def was_left_out(self, name: str) -> bool:
         """The source says how each stream that it read ended, and says nothing of this one."""
@@ -237,7 +236,8 @@ class Landing:
         if self._buffered_since is None:
             return
         if self._lines:
-            self.warehouse.append(path("_lines"), pl.DataFrame(self._lines, schema=LINES, orient="row"))
+            rows = pl.DataFrame(self._lines, schema=LINES, orient="row")
+            self.warehouse.append(path("_lines"), rows, run_id=self.run_id)
             self._lines = []
         for name, stream in self._streams.items():
             if stream.has_news:
@@ -252,7 +252,8 @@ class Landing:
         state = bytes(stream.state.state.stream).decode() if stream.state else before.get("state")
         moved = {"run_id": self.run_id, "generation_id": stream.generation_id, "state": state, "origin": "messages"}
         metadata = {**before, **moved}
-        version = self.warehouse.append(path(name), stream.frame(self.run_id), metadata, after=version)
+        rows = stream.frame(self.run_id)
+        version = self.warehouse.append(path(name), rows, metadata, after=version, run_id=self.run_id)
         self._newest[name] = version, metadata
         stream.committed()
 

@@ -1,7 +1,8 @@
 """moto's S3 server on a free port of loopback, which it prints, with a gate at which a test can hold a request.
 
 PUT /-/gate with `SKIP PATTERN`: of the requests whose method and path match, the first after so many that pass waits
-until DELETE /-/gate; GET /-/gate is answered once it does. Whoever signs with the key WRONG is told what S3 tells them.
+until DELETE /-/gate; GET /-/gate is answered once it does. PUT /-/loss with a PATTERN: the first that matches is
+done, and told as failed. Whoever signs with the key WRONG is told what S3 tells them.
 """
 
 import re
@@ -48,6 +49,7 @@ class Store:
     def __init__(self) -> None:
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.gate = Gate()
+        self.loss = ""
 
     def __call__(self, environ: Environ, respond: Respond) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -55,7 +57,14 @@ class Store:
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode()
             is_done = self.gate.asked(method, body)
             return answer(respond, "200 OK" if is_done else "408 Request Timeout", b"")
+        if path == "/-/loss":
+            self.loss = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode()
+            return answer(respond, "200 OK", b"")
         self.gate.stop(f"{method} {path}")
+        if self.loss and re.search(self.loss, f"{method} {path}"):
+            self.loss = ""
+            list(self.moto(environ, lambda *_: None))
+            return answer(respond, "500 Internal Server Error", b"")
         if "Credential=WRONG/" in environ.get("HTTP_AUTHORIZATION", ""):
             return answer(respond, "403 Forbidden", DENIED)
         answered: Iterable[bytes] = self.moto(environ, respond)

@@ -72,6 +72,10 @@ class Store:
             self.ask("PUT", f"/{target}/{key}", **{"x-amz-copy-source": quote(f"/{source}/{key}")})
         return f"s3://{target}/{prefix}"
 
+    def lose_the_answer(self, pattern: str) -> None:
+        """The first request whose method and path match is done, and told as failed."""
+        self.ask("PUT", "/-/loss", pattern)
+
     def until_held(self) -> None:
         self.ask("GET", "/-/gate")
 
@@ -378,6 +382,26 @@ def test_two_lands_that_put_the_same_commit_at_the_same_moment_are_told_apart_by
 
     assert_refused(lost, "/source/tracks: could not append 2 rows", "has committed version ", "run it again")
     assert ids_landed(house, "tracks", "id") == [(1, 1), (2, 1), (2, 3)]
+
+
+@pytest.mark.parametrize("table", ["source/tracks", "source/_lines", "_meta/generations"])
+def test_a_commit_whose_answer_is_lost_is_made_once(
+    on_store, store: Store, house: str, moovitamix: Command, record: Line, table: str
+):
+    """The store has it; asked again, it says that another is there. Its transaction id tells that it is the same."""
+    on_store.land([*track(record, 1), b"no line"])
+
+    with started("land", "--warehouse", house) as process:
+        has_begun(process)
+        store.lose_the_answer(f"^PUT .*/{table}/_delta_log/")
+        done = ended(process, *track(record, 1, 2), b"another", b'{"type": "RECORD"}')
+    on_store.build()
+
+    assert done.code == 0, done.err
+    assert ids_landed(house, "tracks", "id") == [(1, 1), (2, 1), (2, 2)]
+    assert on_store.warehouse.count("source/_lines") == 3
+    assert on_store.warehouse.count("_meta/generations") == 2
+    assert_sound(moovitamix, house)
 
 
 def test_a_state_that_is_reset_while_its_stream_is_read_stays_reset(on_store, record: Line, state: Line):

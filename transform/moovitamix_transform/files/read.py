@@ -124,7 +124,8 @@ class FileRead:
         version, before = self.newest[table]
         files = {**self._unfinished(table), self.file.url: place}
         metadata = {**before, **more, "run_id": self.run_id, "files": files}
-        self.newest[table] = self.warehouse.append(table, rows, metadata, after=version), metadata
+        version = self.warehouse.append(table, rows, metadata, after=version, run_id=self.run_id)
+        self.newest[table] = version, metadata
 
     def _committed(self, batch: Batch) -> int:
         """The number of the last record that is committed. FileRefused when it is another one by now."""

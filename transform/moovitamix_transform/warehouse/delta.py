@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import ColumnProperties, CommitProperties, DeltaTable, Schema, WriterProperties
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Schema, Transaction, WriterProperties
 from deltalake._internal import DeltaFileSystemHandler, ObjectInputFile
 from deltalake.exceptions import DeltaError
 from deltalake.table import FilePruningPredicateType, FilterType
@@ -75,11 +75,18 @@ def configuration(table: str) -> dict[str, str | None]:
     return {**(_SOURCE_CONFIGURATION if table.startswith("source/") else CONFIGURATION)}
 
 
-def properties(metadata: Metadata | None, is_next: bool = False) -> CommitProperties:
+def properties(
+    metadata: Metadata | None, is_next: bool = False, transaction: Transaction | None = None
+) -> CommitProperties:
     """What a commit carries. One that is next follows the version it was made from at once, or fails: delta-rs would
-    put an append behind what others committed meanwhile."""
+    put an append behind what others committed meanwhile. Of one with a transaction delta-rs refuses to do so where what
+    they committed has a transaction of the same application."""
     custom = {"moovitamix": json.dumps(metadata)} if metadata else None
-    return CommitProperties(custom_metadata=custom, max_commit_retries=0 if is_next else None)
+    return CommitProperties(
+        custom_metadata=custom,
+        max_commit_retries=0 if is_next else None,
+        app_transactions=[transaction] if transaction else None,
+    )
 
 
 def appended(commits: Sequence[bytes]) -> list[DataFile] | None:

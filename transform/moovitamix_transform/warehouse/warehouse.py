@@ -7,11 +7,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -32,6 +33,7 @@ from moovitamix_transform.warehouse.reading import Reading
 # 1: version 0.1.0. 2: _meta/runs has what a run records of itself, columns over which 0.1.0 ends in a TypeError.
 # From 1 to 2 is no more than to say so: each reader takes a row without them, and the first with them widens the table.
 LAYOUT = 2
+_NUMBERS = count(1)  # of the commits with a transaction that this process makes
 SCRATCH = "_meta/scratch"  # what a build holds for a while; nothing in it is part of the warehouse
 
 
@@ -126,12 +128,15 @@ class Warehouse(Reading):
         *,
         after: int | None = None,
         is_wider: bool = False,
+        run_id: str | None = None,
     ) -> int:
         """One commit, also without rows: then it carries the metadata only. Returns the version.
 
         Args:
             after: the version this commit must follow at once. Without it, whatever was committed meanwhile is fine.
             is_wider: the rows may have columns that the table lacks: it gets them, null in the rows it has.
+            run_id: the run of this process that appends, for a transaction id: should the store commit and its answer
+                be lost, the commit is known as this one by it, and not made once more.
         Raises:
             WarehouseInUse: another writer has committed since `after`.
         """
@@ -147,15 +152,31 @@ class Warehouse(Reading):
                     commit_properties=properties(metadata),
                 )
                 return self.version(table)
+        transaction = None if run_id is None else Transaction(run_id, next(_NUMBERS))
         with self._committing(table, what, after) as opened:
-            write_deltalake(
-                opened,
-                rows,
-                mode="append",
-                schema_mode="merge" if is_wider else None,
-                commit_properties=properties(metadata, after is not None),
-            )
+            known = opened.version()
+            try:
+                write_deltalake(
+                    opened,
+                    rows,
+                    mode="append",
+                    schema_mode="merge" if is_wider else None,
+                    commit_properties=properties(metadata, after is not None, transaction),
+                )
+            except CommitFailedError:
+                version = self._version_of(table, known, transaction)
+                if version is None:
+                    raise
+                return version
             return opened.version()
+
+    def _version_of(self, table: str, known: int, transaction: Transaction | None) -> int | None:
+        """The version after `known` that has the transaction, of which there is one in each commit of its run."""
+        if transaction is not None:
+            for version in range(known + 1, self.version(table) + 1):
+                if self._open(table, version).transaction_version(transaction.app_id) == transaction.version:
+                    return version
+        return None
 
     def replace(self, table: str, version: int, removed_keys: pl.DataFrame, added: pl.DataFrame) -> int:
         """The rows of `version` without those with these keys, and with the added ones. Returns the new version.
