@@ -8,7 +8,7 @@
     PacedApiKey, Pace                          the API key, and a pause that all requests of the process keep
     PagesAheadRetriever                        reads the pages, several requests in flight, rows in order
     KnownState                                 the state of an earlier sync, or the error when it is not one
-    RealDate, AddressWithoutPassword           what a configuration may say, where its spec cannot tell
+    RealDate, AddressWithoutSecrets, SendableKey  what a configuration may say, where its spec cannot tell
 
 One file without relative imports and without postponed annotations: some runners execute it before its module has a
 name. No component keeps what it reads on itself: the CDK reads all partitions of a stream through one instance.
@@ -932,7 +932,7 @@ class PagesAheadRetriever(Retriever):
             if error.internal_message:  # the CDK quotes the API's answer there and prints it as it is
                 error.internal_message = filter_secrets(error.internal_message)
             raise
-        except (requests.exceptions.InvalidURL, LocationValueError, ValueError) as error:  # none left: nobody judged it
+        except (LocationValueError, ValueError) as error:  # no request left: nobody judged it; InvalidURL is one, too
             raise AirbyteTracedException(
                 message=f"{self.name}, page {number}: expected an address, got {error}. Check api_url.",
                 failure_type=FailureType.config_error,
@@ -1185,16 +1185,29 @@ class RealDate(ValidationStrategy):
             raise _refusal(f"start_date: expected a date that has passed, got {value!r}.")
 
 
-class AddressWithoutPassword(ValidationStrategy):
-    """What the spec's pattern lets pass: most runners print what a pattern refuses, and `@` may follow a password."""
+class AddressWithoutSecrets(ValidationStrategy):
+    """What the spec's pattern lets pass: most runners print what a pattern refuses, and a password may come before `@`,
+    a token after `?`."""
 
     FORM = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
     def validate(self, value: str) -> None:
         if not self.FORM.fullmatch(value):
             raise _refusal(
-                "api_url: expected https://host[:port][/path] without a user or password, got an address with @, not "
-                "shown here. Secrets belong in api_key."
+                "api_url: expected https://host[:port][/path], got an address with @ or ?, not shown here. Secrets "
+                "belong in api_key."
+            )
+
+
+class SendableKey(ValidationStrategy):
+    """A key that no header can carry: who refuses it later quotes it escaped, where no filter of secrets knows it."""
+
+    FORM = re.compile(r"([!-~]([ -~]*[!-~])?)?")
+
+    def validate(self, value: str) -> None:
+        if not self.FORM.fullmatch(value):
+            raise _refusal(
+                "api_key: expected printable ASCII without spaces around it, got something else, not shown here."
             )
 
 

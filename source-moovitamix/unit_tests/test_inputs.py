@@ -101,9 +101,12 @@ def test_a_file_that_does_not_exist_is_named_in_a_config_error(source_module):
     [
         pytest.param({"api_url": None}, "None is not of type 'string'", id="null_url"),
         pytest.param({"api_url": "localhost:8000"}, "does not match", id="no_scheme"),
-        pytest.param({"api_url": "http://me:canary@host"}, "without a user or password", id="password_in_url"),
-        pytest.param({"api_url": "me:canary@host/?page=2"}, "without a user or password", id="password_and_no_scheme"),
-        pytest.param({"api_url": "http://host/?page=2"}, "does not match", id="query_in_url"),
+        pytest.param({"api_url": "http://me:canary@host"}, "got an address with @ or ?", id="password_in_url"),
+        pytest.param({"api_url": "me:canary@host/?page=2"}, "got an address with @ or ?", id="password_and_no_scheme"),
+        pytest.param({"api_url": "http://host/?key=canary"}, "got an address with @ or ?", id="query_in_url"),
+        pytest.param({"api_key": "canary\n"}, "api_key: expected printable ASCII", id="key_with_a_line_break"),
+        pytest.param({"api_key": " canary\\"}, "api_key: expected printable ASCII", id="key_after_a_space"),
+        pytest.param({"api_key": "canary…"}, "api_key: expected printable ASCII", id="key_that_is_not_ascii"),
         pytest.param({"page_size": 101}, "101 is greater than the maximum of 100", id="page_size"),
         pytest.param({"start_date": "1 May"}, "does not match", id="start_date"),
         pytest.param(

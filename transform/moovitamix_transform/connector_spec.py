@@ -19,7 +19,12 @@ def refusal(manifest: Path, config: Mapping[str, object], shown: Mapping[str, ob
     spec = yaml.safe_load(manifest.read_text())["spec"]["connection_specification"]
     found = best_match(Draft7Validator(spec).iter_errors(config))
     if found is None:
-        return _no_date(config.get("start_date")) or _no_address(config.get("api_url"), shown)
+        return (
+            _no_date(config.get("start_date"))
+            or _no_address(config.get("api_url"))
+            or _no_header(config.get("api_key"))
+            or _unknown(config, spec["properties"])
+        )
     option = ".".join(map(str, found.absolute_path))
     if found.validator == "pattern":
         return f"{option}: expected {found.schema['pattern_descriptor']}, got {shown[option]!r}"
@@ -40,8 +45,23 @@ def _no_date(start: object) -> str | None:
     return None
 
 
-def _no_address(url: object, shown: Mapping[str, object]) -> str | None:
-    """The spec's pattern takes what has an @, which the connector refuses: most runners print what a pattern does."""
+def _no_address(url: object) -> str | None:
+    """The spec's pattern takes what may hold a secret, and the connector refuses it: most runners print what a pattern
+    does not take."""
     if isinstance(url, str) and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
-        return f"api_url: expected https://host[:port][/path] without a user or password, got {shown['api_url']!r}"
+        return "api_url: expected https://host[:port][/path], got an address with @ or ?, not shown here"
+    return None
+
+
+def _no_header(key: object) -> str | None:
+    if isinstance(key, str) and not re.fullmatch(r"([!-~]([ -~]*[!-~])?)?", key):
+        return "api_key: expected printable ASCII without spaces around it, got something else, not shown here"
+    return None
+
+
+def _unknown(config: Mapping[str, object], options: Mapping[str, object]) -> str | None:
+    """For Airbyte, which adds some of its own, the spec takes any; a person has mistyped it."""
+    for name in config:
+        if name not in options and not name.startswith("_"):
+            return f"expected options among {', '.join(options)}, got {name!r}"
     return None

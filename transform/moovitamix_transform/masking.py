@@ -1,5 +1,6 @@
 """Personal data and secrets out of logs and messages."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
@@ -24,7 +25,9 @@ def url_users(text: str) -> Iterator[str]:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """The text with each of the secrets, which a source may repeat, replaced by stars."""
+    """The text with each of the secrets, which a source may repeat, replaced by stars; also as Python and JSON write it
+    between quotes."""
     for secret in secrets:
-        text = text.replace(secret, HIDDEN).replace(mask(secret), HIDDEN)
+        for form in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], mask(secret)):
+            text = text.replace(form, HIDDEN)
     return text

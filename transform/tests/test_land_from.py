@@ -350,6 +350,18 @@ def test_each_file_is_landed_once_however_often_it_is_named(
     ]
 
 
+def test_an_empty_file_is_landed_once_it_has_rows(pipeline, land_from, tmp_path: Path):
+    path = tmp_path / "users" / "x.jsonl"
+    path.parent.mkdir()
+    path.touch()
+    land_from(path)
+
+    path.write_bytes(lines([GOOD]))
+    land_from(path)
+
+    assert pipeline.landed("users").height == 1
+
+
 def test_a_file_that_was_only_touched_is_the_same(pipeline, land_from, tmp_path: Path):
     path = write(tmp_path, "users", rows([{"id": 1}]))
     land_from(path)

@@ -173,8 +173,8 @@ def _more(run: Run) -> Iterator[tuple[str, str]]:
     if run.versions:
         yield "versions", ", ".join(f"{package} {version}" for package, version in run.versions.items())
     if run.peak_memory_bytes is not None:
-        child = f", its source {run.child_peak_memory_bytes:,} bytes"
-        yield "memory", f"at most {run.peak_memory_bytes:,} bytes{child if run.child_peak_memory_bytes else ''}"
+        child = "" if run.child_peak_memory_bytes is None else f", its source {run.child_peak_memory_bytes:,} bytes"
+        yield "memory", f"at most {run.peak_memory_bytes:,} bytes{child}"
 
 
 def _nulls(run: Run) -> list[Row]:

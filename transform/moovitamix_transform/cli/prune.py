@@ -36,9 +36,8 @@ def prune(
     print_table(rows, ("stream", "records", "bytes of text"), title="Observations that repeat the one before them")
     out = consoles().out
     kept = f"{pruned.kept_builds:,} stay"
-    out.print(
-        f"\n{'Forgotten' if apply else 'Old'} builds: {pruned.old_builds:,}; {kept}. Files: {pruned.bytes:,} bytes."
-    )
+    size = f"{pruned.bytes:,}" if apply else f"at least {pruned.bytes:,}"  # compaction frees more
+    out.print(f"\n{'Forgotten' if apply else 'Old'} builds: {pruned.old_builds:,}; {kept}. Files: {size} bytes.")
     if not apply:
         out.print("Nothing was changed; --apply does it.")
 

@@ -108,7 +108,8 @@ class FileRead:
             "run_id": self.run_id,
             "landed_at": datetime.now(UTC),
         }
-        registry.record(self.warehouse, row)
+        if self.row_count or self.line_count:  # an empty one may be about to be written
+            registry.record(self.warehouse, row)
         return row
 
     def _unfinished(self, table: str) -> dict[str, Any]:

@@ -354,6 +354,8 @@ CONFIGS: dict[str, dict[str, object]] = {
     "type": {"api_url": "http://x", "page_size": "x"},
     "null": {"api_url": "http://x", "page_size": None},
     "date": {"api_url": "http://x", "start_date": "2026-02-30"},
+    "line": {"api_url": "http://x", "api_key": "pa55\n"},
+    "typo": {"api_url": "http://x", "strat_date": "2026-01-01"},
     "later": {"api_url": "http://x", "start_date": "2062-01-01"},
     "user": {"api_url": "http://ada:pa55@x"},
     "key": {"api_url": "http://x", "api_key": 4711},
@@ -379,14 +381,19 @@ USAGE = {
     "config_of_a_date_to_come": (["--config", "later.json"], "start_date: expected a date that has passed, got '2062-"),
     "config_with_a_password": (
         ["--config", "user.json"],
-        "user.json: api_url: expected https://host[:port][/path] without a user or password, got 'http://****@x'",
+        "user.json: api_url: expected https://host[:port][/path], got an address with @ or ?, not shown here",
     ),
     "config_with_an_odd_key": (["--config", "key.json"], "key.json: api_key: expected type string, got another"),
     "url_without_a_host": (
         ["--api-url", "http://"],
         "--api-url: api_url: expected https://host[:port][/path], got 'http://'",
     ),
-    "url_with_a_query": (["--api-url", "http://x/?a=b"], "expected https://host[:port][/path], got 'http://x/?a=b'"),
+    "url_with_a_query": (
+        ["--api-url", "http://x/?a=b"],
+        "expected https://host[:port][/path], got an address with @ or ?",
+    ),
+    "config_with_a_key_for_no_header": (["--config", "line.json"], "line.json: api_key: expected printable ASCII"),
+    "config_with_an_unknown_option": (["--config", "typo.json"], "max_retries, max_wait_seconds"),
     "settings_missing": (["--source", "true", "--settings", "no.toml"], "no.toml: expected a readable TOML file"),
     "unknown_stream": (
         ["--source", "true", "--full-refresh", "podcasts"],
@@ -411,6 +418,7 @@ def test_what_cannot_be_right_exits_2_before_anything_starts(moovitamix: Command
     assert done.code == 2, done.err
     assert message in done.err
     assert len(done.err.splitlines()) == 1, "expected one line"
+    assert "pa55" not in done.err
     assert not Path("warehouse").exists()
 
 

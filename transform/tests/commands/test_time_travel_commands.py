@@ -1,6 +1,9 @@
 """`show --as-of`, `builds`, `diff` and `history` as a user runs them."""
 
 import json
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -236,6 +239,24 @@ def test_history_show_prints_streams_tables_and_warnings(look: Command):
         "users_email_without_at",
     ):
         assert text in out
+
+
+@pytest.mark.parametrize("command", ["land", "build"])
+def test_history_show_prints_what_has_no_source_of_its_own(
+    moovitamix: Command, house: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    copy = str(tmp_path / "house")
+    shutil.copytree(house, copy)
+
+    with Path(os.devnull).open() as nothing, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", nothing)
+        done = moovitamix(command, "--warehouse", copy)
+    newest = json.loads(moovitamix("history", "--json", "--warehouse", copy).out)[0]
+    shown = moovitamix("history", "show", newest["run_id"], "--warehouse", copy)
+
+    assert (done.code, newest["kind"], newest["child_peak_memory_bytes"]) == (0, command, None)
+    assert shown.code == 0, shown.err
+    assert re.search(r"^memory      at most [0-9,]+ bytes$", shown.out, re.M)
 
 
 def test_history_compare_gives_the_numbers_that_differ(look: Command):
