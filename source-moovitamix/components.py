@@ -8,7 +8,8 @@
     PacedApiKey, Pace                          the API key, and a pause that all requests of the process keep
     PagesAheadRetriever                        reads the pages, several requests in flight, rows in order
     KnownState                                 the state of an earlier sync, or the error when it is not one
-    RealDate, AddressWithoutSecrets, SendableKey  what a configuration may say, where its spec cannot tell
+    RealDate, AddressWithoutSecrets,
+    SendableKey                                what a configuration may say, where its spec cannot tell
 
 One file without relative imports and without postponed annotations: some runners execute it before its module has a
 name. No component keeps what it reads on itself: the CDK reads all partitions of a stream through one instance.

@@ -160,6 +160,21 @@ def _(it):
     it.config["start_date"] = "2026-02-30"
 
 
+@situation("Start date is still to come")
+def _(it):
+    it.config["start_date"] = "2062-01-01"
+
+
+@situation("API URL has a user, a password or a query")
+def _(it):
+    it.config["api_url"] = f"https://me:{KEY}@music.example.org"
+
+
+@situation("API key is one that no header can carry")
+def _(it):
+    it.config["api_key"] = f"{KEY}\n"
+
+
 @situation("HTTP 401")
 def _(it):
     it.answer({"detail": f"no, {KEY}"}, 401, headers={"X-Echo": KEY})
