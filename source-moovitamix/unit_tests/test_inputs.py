@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from moovitamix_transform import connector_spec
 
 REFERENCE = Path(__file__).parents[1] / "integration_tests"
 NEW_YEAR = "2026-01-01T00:00:00"
@@ -126,6 +127,11 @@ def test_a_configuration_that_cannot_work_is_a_config_error_before_any_request(a
     assert expected in sync.errors[0].message
     assert "canary" not in str(sync.output)
     assert api.requests == []
+
+
+def test_what_run_refuses_before_anything_starts_is_what_the_connector_refuses(components):
+    assert connector_spec.ADDRESS == components.AddressWithoutSecrets.FORM
+    assert connector_spec.KEY == components.SendableKey.FORM
 
 
 @pytest.mark.parametrize("path", ["", "/", "/api", "/api/"])

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+# As the connector's components have them, which need the CDK: a test holds the two against each other.
+ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+KEY = re.compile(r"([!-~]([ -~]*[!-~])?)?")
+
 
 def refusal(manifest: Path, config: Mapping[str, object], shown: Mapping[str, object]) -> str | None:
     """Which option the spec refuses, and why; None of a config that it takes.
@@ -48,13 +52,13 @@ def _no_date(start: object) -> str | None:
 def _no_address(url: object) -> str | None:
     """The spec's pattern takes what may hold a secret, and the connector refuses it: most runners print what a pattern
     does not take."""
-    if isinstance(url, str) and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+    if isinstance(url, str) and not ADDRESS.fullmatch(url):
         return "api_url: expected https://host[:port][/path], got an address with @ or ?, not shown here"
     return None
 
 
 def _no_header(key: object) -> str | None:
-    if isinstance(key, str) and not re.fullmatch(r"([!-~]([ -~]*[!-~])?)?", key):
+    if isinstance(key, str) and not KEY.fullmatch(key):
         return "api_key: expected printable ASCII without spaces around it, got something else, not shown here"
     return None
 
