@@ -50,6 +50,7 @@ def check(warehouse: Warehouse, settings: "Settings | None" = None) -> list[Chec
         *(("contract", name, (name,), partial(_contract, name)) for name in models()),
         *(("ledger", name, (f"base_{name}", f"stg_{name}"), partial(_ledger, name)) for name in ledger.KEYS),
         ("ledger", "quarantine", ("quarantine", *(f"base_{name}" for name in ledger.KEYS)), _quarantine),
+        ("ledger", "listens", ("fct_listens", *ledger.COUNTED), _listens),
         *(("drift", name, (), partial(_drift, name)) for name in STREAMS),
         *(
             ("warning", warning.table, warning.reads, partial(_warning, warning, settings))
@@ -112,6 +113,11 @@ def _ledger(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
 def _quarantine(warehouse: Warehouse, build: Build) -> Judgement:
     ledger.require_quarantine(OnPolars(warehouse), build.tables)
     return "passed", "each quarantined record and line is in it"
+
+
+def _listens(warehouse: Warehouse, build: Build) -> Judgement:
+    listens = ledger.require_listens(OnPolars(warehouse), build.tables)
+    return "passed", f"{listens} listens, all of them in {', '.join(ledger.COUNTED)}"
 
 
 def _drift(stream: str, warehouse: Warehouse, build: Build) -> Judgement:

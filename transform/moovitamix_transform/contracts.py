@@ -90,11 +90,43 @@ def _cast(name: str, dtype: pl.DataType) -> nw.Expr:
     return nw.col(name).cast(simple[dtype]) if dtype in simple else nw.col(name)
 
 
+class Judge:
+    """Holds the rows of a table against its contract as they pass, a batch at a time: to read a table again that was
+    just written takes a tenth of the seconds of a build. The keys are held as 64-bit hashes."""
+
+    def __init__(self, table: str, contract: type[Contract]) -> None:
+        self._table, self._contract = table, contract
+        self._keys: list[pl.Series] = []  # a batch each, from any thread
+        self._is_broken = False
+
+    def watch(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The same rows, which are judged when they are computed. ContractBroken where the columns are others."""
+        _require_columns(self._table, rows, self._contract)
+        return rows.map_batches(self._judge, schema=schema(self._contract), streamable=True)
+
+    def _judge(self, batch: pl.DataFrame) -> pl.DataFrame:
+        judged = batch.select(*_judgement(self._contract))
+        self._keys.append(judged["key"])
+        if not judged["is_kept"].all():
+            self._is_broken = True
+        return batch
+
+    @property
+    def count(self) -> int:
+        """The rows that passed."""
+        return sum(map(len, self._keys))
+
+    def is_satisfied(self) -> bool:
+        """Whether every row that passed keeps the contract. False may be a collision of two hashes, or a contract that
+        goes across columns: `require` tells."""
+        if self._is_broken or _has_rules_across_columns(self._contract):
+            return False
+        return not self._keys or _are_distinct(pl.concat(self._keys))
+
+
 def require(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
     """ContractBroken, with the rule, the number and the first offenders, unless every row keeps the contract."""
-    got, expected = rows.collect_schema(), schema(contract)
-    if got != expected:
-        raise ContractBroken(f"{table}: expected the columns {_listed(expected)}, got {_listed(got)}")
+    _require_columns(table, rows, contract)
     if _is_kept(rows, contract):
         return
     _, failure = contract.filter(rows.collect(engine="streaming"))
@@ -140,10 +172,24 @@ def _is_kept(rows: pl.LazyFrame, contract: type[Contract]) -> bool:
     """
     if _has_rules_across_columns(contract):
         return False  # which only dataframely itself can judge
-    key = pl.struct(contract.primary_key()).hash(seed=0)
-    judged = rows.select(key=key, is_kept=keeps(contract)).collect(engine="streaming")
-    # Counted here, in one column: the streaming engine's own `n_unique` takes three times as long.
-    return bool(judged["is_kept"].all()) and judged["key"].n_unique() == judged.height
+    judged = rows.select(*_judgement(contract)).collect(engine="streaming")
+    return bool(judged["is_kept"].all()) and _are_distinct(judged["key"])
+
+
+def _judgement(contract: type[Contract]) -> tuple[pl.Expr, pl.Expr]:
+    """Of each row: its `key` as a 64-bit hash, and whether it `is_kept`."""
+    return pl.struct(contract.primary_key()).hash(seed=0).alias("key"), keeps(contract).alias("is_kept")
+
+
+def _are_distinct(keys: pl.Series) -> bool:
+    """Counted in one column: the streaming engine's own `n_unique` takes three times as long."""
+    return keys.n_unique() == keys.len()
+
+
+def _require_columns(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
+    got, expected = rows.collect_schema(), schema(contract)
+    if got != expected:
+        raise ContractBroken(f"{table}: expected the columns {_listed(expected)}, got {_listed(got)}")
 
 
 @cache

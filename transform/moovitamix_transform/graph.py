@@ -18,7 +18,7 @@ from moovitamix_transform.staging.latest import Hold, as_planned
 
 if TYPE_CHECKING:
     # Imported with the first model: dataframely takes half a second, which `land` and `state` must not wait for.
-    from moovitamix_transform.contracts import Contract
+    from moovitamix_transform.contracts import Contract, Judge
 
 STAGING = (
     "base_tracks",
@@ -95,6 +95,11 @@ class Model:
     def require(self, rows: pl.LazyFrame) -> None:
         """ContractBroken unless every row keeps the contract."""
         import_module("moovitamix_transform.contracts").require(self.name, rows, self.contract)
+
+    def judge(self) -> "Judge":
+        """Who holds the table's rows against the contract as they pass."""
+        judge: Judge = import_module("moovitamix_transform.contracts").Judge(self.name, self.contract)
+        return judge
 
     @property
     def is_native(self) -> bool:

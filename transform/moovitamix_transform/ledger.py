@@ -14,6 +14,8 @@ from moovitamix_transform.staging.odd_rules import ODD_RULES
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.warehouse import Warehouse
 
+# The marts with a `listen_count`.
+COUNTED = ("user_track_interactions", "track_popularity", "user_profiles")
 # The key's columns in base_<stream> and stg_<stream>.
 KEYS = {"tracks": ["track_id"], "users": ["user_id"], "listen_history": ["user_id", "listened_at"]}
 
@@ -53,6 +55,7 @@ def of_history(engine: Engine, tables: dict[str, int]) -> dict[str, StreamLedger
     """
     entries = {name: of_stream(engine, tables, name) for name in KEYS}
     require_quarantine(engine, tables)
+    require_listens(engine, tables)
     return entries
 
 
@@ -171,3 +174,19 @@ def require_quarantine(engine: Engine, tables: dict[str, int]) -> None:
                 f"quarantine: expected {expected[name]} of {name}, got {got[name]}: "
                 f"{expected[name] - got[name]:+} unaccounted for"
             )
+
+
+def require_listens(engine: Engine, tables: dict[str, int]) -> int:
+    """Each mart that counts listens counts every row of fct_listens. Returns how many there are.
+
+    Raises LedgerMismatch, naming the table and the difference.
+    """
+    expected = engine.warehouse.count("marts/fct_listens", tables["fct_listens"])
+    for name in COUNTED:
+        got = number(engine, engine.table(name, tables).select(nw.col("listen_count").sum()))
+        if got != expected:
+            raise LedgerMismatch(
+                f"{name}: expected {expected} listens, the rows of fct_listens, got {got}: {expected - got:+} "
+                "unaccounted for"
+            )
+    return expected

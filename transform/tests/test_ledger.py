@@ -91,6 +91,19 @@ def test_a_lost_line_is_a_mismatch(pipeline, record):
         ledger.of_history(OnPolars(pipeline.warehouse), tables | {"quarantine": version})
 
 
+@pytest.mark.parametrize("table", ["fct_listens", *ledger.COUNTED])
+def test_a_listen_that_a_mart_does_not_count_is_a_mismatch(pipeline, record, table: str):
+    pipeline.land([record("listen_history", listens(7, 1)), record("listen_history", listens(8, 2))])
+    tables = pipeline.build().build.tables
+    path = models()[table].path
+    version = pipeline.warehouse.overwrite(path, pipeline.warehouse.scan(path).collect().head(-1).lazy())
+
+    with pytest.raises(LedgerMismatch, match=r"[a-z_]+: expected \d listens, .*: [+-]1 unaccounted for$") as mismatch:
+        ledger.of_history(OnPolars(pipeline.warehouse), tables | {table: version})
+
+    assert table == "fct_listens" or str(mismatch.value).startswith(table)
+
+
 @pytest.mark.parametrize(
     ("second_read", "count"),
     [

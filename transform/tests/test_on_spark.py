@@ -178,7 +178,7 @@ def test_a_row_that_breaks_a_rule_is_shown(landed, engine):
     version = landed.warehouse.overwrite(model.path, bad.lazy())
 
     with pytest.raises(ContractBroken, match=r"track_popularity: 1 rows break 'listen_count\|min'"):
-        engine.require(model, engine.scan(model.path, version))
+        engine.overwrite(model, engine.scan(model.path, version))
 
 
 def in_milliseconds(at: datetime | None) -> datetime | None:

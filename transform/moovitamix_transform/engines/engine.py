@@ -72,13 +72,15 @@ class Engine(Protocol):
         ...
 
     def overwrite(self, model: Model, rows: Frame) -> int:
-        """One commit that replaces every row. Returns the version; earlier ones stay readable."""
+        """One commit that replaces every row. Returns the version; earlier ones stay readable.
+
+        ContractBroken unless every row keeps the model's contract: the version is there then, for no build to publish.
+        """
         ...
 
     def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
-        """The rows that the table has at version `known`, without those with these keys, and with the added ones.
-
-        Returns the new version.
+        """The rows that the table has at version `known`, without those with these keys, and with the added ones, which
+        the caller has held against the contract. Returns the new version.
 
         Args:
             removed: the key's columns alone.

@@ -9,6 +9,7 @@ import polars as pl
 
 from moovitamix_transform import tables
 from moovitamix_transform.engines.engine import Frame, Held, Work
+from moovitamix_transform.errors import ContractBroken
 from moovitamix_transform.graph import Model, models
 from moovitamix_transform.warehouse import Warehouse, explained
 
@@ -75,13 +76,20 @@ class OnPolars:
         return None if rows is None else _held(rows)
 
     def overwrite(self, model: Model, rows: Frame) -> int:
-        return self.warehouse.overwrite(model.path, rows.to_native())
+        judge = model.judge()
+        version = self.warehouse.overwrite(model.path, judge.watch(rows.to_native()))
+        written = self.warehouse.count(model.path, version)
+        if written != judge.count:
+            raise ContractBroken(f"{model.name}: expected {judge.count} rows to be written, got {written}")
+        if not judge.is_satisfied():
+            self.require(model, self.scan(model.path, version))
+        return version
 
     def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
         if removed.count > MERGED_PART * self.warehouse.count(model.path, known):
             key = removed.rows.collect_schema().names()
             kept = self.scan(model.path, known).join(removed.rows, on=key, how="anti")
-            return self.overwrite(model, nw.concat([kept, added.rows]))
+            return self.warehouse.overwrite(model.path, nw.concat([kept, added.rows]).to_native())
         return self.warehouse.replace(model.path, known, self.collect(removed.rows), self.collect(added.rows))
 
     def require(self, model: Model, rows: Frame) -> None:

@@ -97,7 +97,9 @@ class OnSpark:
 
     def overwrite(self, model: Model, rows: Frame) -> int:
         schema, found = self._written(model, rows)
-        return self.warehouse.commit_files(model.path, schema, found)
+        version = self.warehouse.commit_files(model.path, schema, found)
+        self.require(model, self.scan(model.path, version))
+        return version
 
     def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:
         before = self.warehouse.data_files(model.path, known)
