@@ -9,6 +9,7 @@ and goes for seconds at a time (up to twice the time, on the machine this was wr
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from heapq import nlargest
 from itertools import pairwise
 from statistics import fmean
@@ -20,18 +21,26 @@ import requests
 MOST_ROUNDS, PAGES_A_ROUND, BOUND_MS = 30, 100, 3
 
 
+@dataclass(frozen=True)
+class Large:
+    """The API with a million listens, and the CPU seconds that it took until it answered."""
+
+    url: str
+    process: psutil.Process
+    start_seconds: float
+
+
 @pytest.fixture(scope="module")
-def large(start_api: Callable[..., object]) -> tuple[object, float]:
-    before = time.monotonic()
+def large(start_api: Callable[..., object]) -> Large:
     # Without line tracing, which would double what is measured here.
     running = start_api("--listens", "1000000", COVERAGE_PROCESS_CONFIG="", COVERAGE_PROCESS_START="")
-    return running, time.monotonic() - before
+    process = psutil.Process(running.process.pid)
+    return Large(running.url, process, cpu_ms(process) / 1000)
 
 
-def test_a_million_listens_start_in_ten_seconds(large: tuple[object, float]):
-    _, seconds = large
-
-    assert seconds < 10
+def test_a_million_listens_start_in_ten_seconds(large: Large):
+    """Of its CPU: it waits for nothing."""
+    assert 0.1 < large.start_seconds < 10
 
 
 @pytest.mark.parametrize(
@@ -43,25 +52,21 @@ def test_a_million_listens_start_in_ten_seconds(large: tuple[object, float]):
         pytest.param("/users", {}, id="users"),
     ],
 )
-def test_a_page_of_100_at_any_depth_costs_under_3_ms_of_cpu(
-    large: tuple[object, float], path: str, window: dict[str, str]
-):
-    running, _ = large
-    process = psutil.Process(running.process.pid)
+def test_a_page_of_100_at_any_depth_costs_under_3_ms_of_cpu(large: Large, path: str, window: dict[str, str]):
     with requests.Session() as session:
 
         def get(page: int) -> dict[str, object]:
-            return session.get(f"{running.url}{path}", params={"page": page, **window}, timeout=10).json()
+            return session.get(f"{large.url}{path}", params={"page": page, **window}, timeout=10).json()
 
         pages = int(get(1)["pages"])
         depths = [pages - 1 - step * (pages - 1) // PAGES_A_ROUND for step in range(PAGES_A_ROUND)]
         means: list[float] = []
         least = [float("inf")] * PAGES_A_ROUND  # by depth, of all rounds
         while len(means) < MOST_ROUNDS and not (means and min(means) < BOUND_MS and dearest_tenth(least) < BOUND_MS):
-            told = [cpu_ms(process)]
+            told = [cpu_ms(large.process)]
             for depth in depths:
                 assert get(depth)["items"]
-                told.append(cpu_ms(process))
+                told.append(cpu_ms(large.process))
             spent = [after - before for before, after in pairwise(told)]
             means.append(fmean(spent))
             least = list(map(min, least, spent))
@@ -83,7 +88,5 @@ def dearest_tenth(milliseconds: list[float]) -> float:
     return fmean(nlargest(len(milliseconds) // 10, milliseconds))
 
 
-def test_a_million_listens_take_less_than_a_gigabyte_and_a_half(large: tuple[object, float]):
-    running, _ = large
-
-    assert psutil.Process(running.process.pid).memory_info().rss < 1.5e9
+def test_a_million_listens_take_less_than_a_gigabyte_and_a_half(large: Large):
+    assert large.process.memory_info().rss < 1.5e9
