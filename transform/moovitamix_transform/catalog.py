@@ -71,6 +71,7 @@ def load_table(warehouse: str, table: str, as_of: AsOf | None = None) -> pl.Lazy
     Raises:
         NoSuchTable: an unknown name (UnknownTable), or a table that this build did not have.
         NoSuchBuild: no such build, or its rows are not kept any more.
+        UsageError: `as_of` is neither a number nor a day, or is given for a table that belongs to no build.
         WarehouseError: nothing there, or something else.
     """
     return resolve(Warehouse(warehouse).open(), table, as_of)
@@ -79,8 +80,8 @@ def load_table(warehouse: str, table: str, as_of: AsOf | None = None) -> pl.Lazy
 def resolve(warehouse: Warehouse, table: str, as_of: AsOf | None = None) -> pl.LazyFrame:
     """A table's rows, by its bare name: of the newest build, or of the one that `as_of` finds.
 
-    Raises UnknownTable for an unknown name, NoSuchTable for one that is not built yet, NoSuchBuild as `builds.find`
-    does.
+    Raises UnknownTable for an unknown name, NoSuchTable for one that is not built yet, NoSuchBuild and UsageError as
+    `load_table` says.
     """
     found = {entry.table: entry for entry in entries(warehouse)}
     if table not in found:

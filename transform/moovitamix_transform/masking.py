@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
-# The look behind starts it once a word: tried at every letter, a long text would cost its length squared.
 HIDDEN = "****"  # what stands in the place of a secret
 _URL_USER = re.compile(r"(?<=://)([^/?#\s]+)@")
+# The look behind starts it once a word: tried at every letter, a long text would cost its length squared.
 _EMAIL = re.compile(r"(?<![\w.%+-])([\w.%+-])[\w.%+-]*(@|%40)(?=\w)")
 
 

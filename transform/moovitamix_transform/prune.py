@@ -13,7 +13,7 @@ from moovitamix_transform.builds import Build
 from moovitamix_transform.errors import NoSuchBuild, WarehouseError
 from moovitamix_transform.graph import SOURCES, models
 from moovitamix_transform.ledger import KEYS
-from moovitamix_transform.marts.deletions import gone_after
+from moovitamix_transform.marts.deletions import departures
 from moovitamix_transform.staging.latest import ORDER, latest
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.tables import scan
@@ -169,12 +169,7 @@ def _repeated_observations(
 
 def _telling(base: pl.LazyFrame, generations: pl.LazyFrame, stream: str, key: str) -> pl.LazyFrame:
     """The generations that must stay whole: of a departure, of a return, or out of the clock's order."""
-    there = base.filter(pl.col(key).is_not_null()).select(key, "generation_id").unique().sort(key, "generation_id")
-    there = there.with_columns(next_id=pl.col("generation_id").shift(-1).over(key))
-    gone = _polars(gone_after(nw.from_native(base), nw.from_native(generations), stream, key))
-    left = there.join(gone, on="generation_id").filter(
-        pl.col("proof_id").is_not_null() & (pl.col("next_id").is_null() | (pl.col("proof_id") < pl.col("next_id")))
-    )
+    left = _polars(departures(nw.from_native(base), nw.from_native(generations), stream, key))
     spans = base.group_by("generation_id").agg(
         first_at=pl.col("extracted_at").min(), last_at=pl.col("extracted_at").max()
     )

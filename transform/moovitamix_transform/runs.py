@@ -139,7 +139,7 @@ class NullCount:
 
 @dataclass
 class Alarm:
-    """What is wrong with the run, or with what it built: see `alarms`. `subject` is a stream, a table or a column."""
+    """What is wrong with the run, or with what it built: of what and how bad; see `alarms.verdict`."""
 
     kind: str
     subject: str

@@ -13,7 +13,6 @@ from moovitamix_transform.catalog import resolve
 from moovitamix_transform.progress import RunProgress
 from moovitamix_transform.recording import recorded
 from moovitamix_transform.run import build_into
-from moovitamix_transform.runs import Run
 from moovitamix_transform.warehouse import Warehouse
 
 
@@ -75,7 +74,6 @@ class Replay:
             still, or another rule instead, `caught` did not break it before.
     """
 
-    run: Run
     result: BuildResult
     rows: pl.DataFrame
 
@@ -90,7 +88,7 @@ def replay(warehouse: Warehouse, progress: RunProgress) -> Replay:
     with warehouse.writing(), recorded(warehouse, "build") as run:
         result = build_into(warehouse, run, full_refresh=True, on_table=progress.step)
         after = resolve(warehouse, "quarantine").select(key).collect()
-    return Replay(run, result, _compared(before, after))
+    return Replay(result, _compared(before, after))
 
 
 def _compared(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:

@@ -1,13 +1,14 @@
 """The graph is the models' own signatures, and each model keeps the one shape."""
 
 import inspect
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import polars as pl
 import pytest
 from moovitamix_transform import contracts, graph
-from moovitamix_transform.contracts import Contract
-from moovitamix_transform.graph import SOURCES, models
+from moovitamix_transform.graph import SHARED, SOURCES, models
 from moovitamix_transform.sources import GENERATIONS, LINES, RECORDS
 
 SCHEMAS = {"_lines": LINES, "generations": GENERATIONS}
@@ -77,15 +78,6 @@ def test_a_model_says_its_grain_what_it_reads_and_what_it_returns(name: str):
 
 
 @pytest.mark.parametrize("name", models())
-def test_every_column_is_described(name: str):
-    columns = models()[name].contract.columns()
-
-    undescribed = [column for column, promise in columns.items() if not promise.description]
-
-    assert undescribed == [], f"{name}: columns without a description"
-
-
-@pytest.mark.parametrize("name", models())
 def test_every_table_has_a_key(name: str):
     assert models()[name].contract.primary_key(), f"{name}: its contract names no primary key"
 
@@ -112,8 +104,35 @@ def test_a_model_of_empty_tables_is_an_empty_table_of_its_types(name: str):
     assert tables[name].collect().height == 0
 
 
-def test_a_fingerprint_is_of_the_model_its_contract_and_what_all_share():
-    fingerprints = {name: model.fingerprint for name, model in models().items()}
+@pytest.fixture
+def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A module's file has other bytes from then on."""
 
-    assert len(set(fingerprints.values())) == len(fingerprints)
-    assert all(issubclass(model.contract, Contract) for model in models().values())
+    def changed(name: str) -> None:
+        module = import_module(f"moovitamix_transform.{name}")
+        copy = tmp_path / "changed.py"
+        copy.write_bytes(Path(str(module.__file__)).read_bytes() + b"# changed")
+        monkeypatch.setattr(module, "__file__", str(copy))
+
+    return changed
+
+
+def changed_fingerprints() -> set[str]:
+    anew = models.__wrapped__()
+    return {name for name, model in models().items() if anew[name].fingerprint != model.fingerprint}
+
+
+@pytest.mark.parametrize("shared", SHARED)
+def test_what_all_models_share_is_part_of_every_fingerprint(change: Callable[[str], None], shared: str):
+    assert changed_fingerprints() == set()
+
+    change(shared)
+
+    assert changed_fingerprints() == set(models())
+
+
+@pytest.mark.parametrize("name", models())
+def test_a_model_is_part_of_its_own_fingerprint_alone(change: Callable[[str], None], name: str):
+    change(f"{models()[name].layer}.{name}")
+
+    assert changed_fingerprints() == {name}

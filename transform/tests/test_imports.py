@@ -84,11 +84,12 @@ def test_only_the_report_knows_what_its_extra_installs(outside: str):
 @pytest.mark.parametrize("module", [name for name in TRANSFORM_MODULES if layer_of(name) is not None])
 def test_imports_go_one_way(module: str):
     own = layer_of(module)
+    assert own is not None
 
     upward = {
         name
         for name in imported(TRANSFORM_MODULES[module])
-        if name.startswith("moovitamix_transform.") and own is not None and (layer_of(name) or own) < own
+        if name.startswith("moovitamix_transform.") and (at := layer_of(name)) is not None and at < own
     }
 
     assert upward == set(), f"{module} imports what stands above it in {' → '.join('/'.join(one) for one in LAYERS)}"

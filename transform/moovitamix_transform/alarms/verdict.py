@@ -1,18 +1,18 @@
 """One judgement of an alarm: of what, how bad, and the numbers behind it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from moovitamix_transform.runs import Alarm, Level
 
 Kind = Literal["run", "zero_rows", "freshness", "volume", "nulls", "quarantine", "duration", "check"]
-KINDS: tuple[Kind, ...] = ("run", "zero_rows", "freshness", "volume", "nulls", "quarantine", "duration", "check")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`subject` is a stream, a column (`table.column`), `run`, or what a check failed of; `level` is None when nothing
-    is wrong."""
+    """`subject` is a stream, a column (`table.column`), `run`, `lines`, or what a check failed of; `level` is None when
+    nothing is wrong."""
 
     kind: Kind
     subject: str

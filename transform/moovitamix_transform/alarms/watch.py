@@ -167,7 +167,8 @@ def worded(message: Message, warehouse: Warehouse) -> tuple[str, str]:
 
 def _of_end(run: Run, dead: list[str], settings: "Settings") -> Iterator[Verdict]:
     """Whether it came to its end, and whether each stream that it heard of is alive."""
-    if "run" not in settings.off and not dead:
+    is_told_by_streams = dead and "zero_rows" not in settings.off
+    if "run" not in settings.off and not is_told_by_streams:
         wrong = "it failed" if run.status == "failed" else KILLED if _is_killed(run) else None
         yield Verdict("run", "run", "error" if wrong else None, wrong or "it came to its end")
     if "zero_rows" not in settings.off:

@@ -177,10 +177,6 @@ def _more(run: Run) -> Iterator[tuple[str, str]]:
         yield "memory", f"at most {run.peak_memory_bytes:,} bytes{child}"
 
 
-def _nulls(run: Run) -> list[Row]:
-    return [vars(each) for each in run.nulls if each.nulls]
-
-
 def _asked(run: Run) -> list[Row]:
     named = [entry for entry in run.streams if entry.stream is not None]
     return [vars(entry) for entry in named if entry.sync_mode or entry.state_before or entry.state_after]

@@ -9,6 +9,7 @@ from moovitamix_transform import catalog, listings, upkeep
 from moovitamix_transform.cli.options import (
     DEFAULT_WAREHOUSE,
     JsonOption,
+    LimitOption,
     WarehouseOption,
     consoles,
     help_without_command,
@@ -16,7 +17,7 @@ from moovitamix_transform.cli.options import (
 )
 from moovitamix_transform.cli.output import print_json, print_table
 from moovitamix_transform.cli.summary import print_notices
-from moovitamix_transform.cli.tables import tell_of_more
+from moovitamix_transform.cli.tables import PERSON_ROWS, tell_of_more
 from moovitamix_transform.errors import UsageError
 from moovitamix_transform.masking import mask
 from moovitamix_transform.progress import RunProgress
@@ -29,7 +30,6 @@ app = typer.Typer(
     epilog="Example: moovitamix quarantine list",
     rich_markup_mode=None,
 )
-PERSON_ROWS = 20
 
 
 @app.callback()
@@ -53,7 +53,7 @@ def list_(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = 
 def show(
     stream: Annotated[str | None, typer.Option(help="Of this stream only.")] = None,
     rule: Annotated[str | None, typer.Option(help="Of this rule only.")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")] = None,
+    limit: LimitOption = None,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
     as_json: JsonOption = False,
 ) -> None:

@@ -9,6 +9,22 @@ _NEVER = 2**62
 PROOF = ("generations.stream", "generations.generation_id", "generations.completed_at", "generations.unreadable_count")
 
 
+def departures(base: nw.LazyFrame[Any], generations: nw.LazyFrame[Any], stream: str, key: str) -> nw.LazyFrame[Any]:
+    """One row per time a key left: it was there, and the next generation that proves anything came before it was back.
+
+    Reads:
+        base, generations: as `gone_after`
+    Returns:
+        the key, generation_id i64 (the last it was in), next_id i64 (where it came back; null when it did not),
+        proof_id i64, gone_at datetime[us, UTC]
+    """
+    there = base.filter(~nw.col(key).is_null()).select(key, "generation_id").unique()
+    there = there.with_columns(next_id=nw.col("generation_id").shift(-1).over(key, order_by="generation_id"))
+    return there.join(gone_after(base, generations, stream, key), on="generation_id", how="inner").filter(
+        ~nw.col("proof_id").is_null() & (nw.col("next_id").is_null() | (nw.col("proof_id") < nw.col("next_id")))
+    )
+
+
 def gone_after(base: nw.LazyFrame[Any], generations: nw.LazyFrame[Any], stream: str, key: str) -> nw.LazyFrame[Any]:
     """One row per generation of the stream that holds a record or was completed.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import narwhals as nw
 
-from moovitamix_transform.marts.deletions import gone_after
+from moovitamix_transform.marts.deletions import departures
 from moovitamix_transform.staging.latest import Hold, as_planned, latest
 
 
@@ -59,14 +59,9 @@ def history(
 def _departures(
     base: nw.LazyFrame[Any], generations: nw.LazyFrame[Any], stream: str, key: str, seen: nw.LazyFrame[Any]
 ) -> nw.LazyFrame[Any]:
-    """One row per time a key left, shaped as `seen`: at the first proof after it was there, before it came back."""
-    there = base.filter(~nw.col(key).is_null()).select(key, "generation_id").unique()
-    there = there.with_columns(next_id=nw.col("generation_id").shift(-1).over(key, order_by="generation_id"))
-    left = there.join(gone_after(base, generations, stream, key), on="generation_id", how="inner").filter(
-        ~nw.col("proof_id").is_null() & (nw.col("next_id").is_null() | (nw.col("proof_id") < nw.col("next_id")))
-    )
+    """One row per time a key left, shaped as `seen`: at the proof that it had."""
     columns = seen.collect_schema()
-    return left.select(
+    return departures(base, generations, stream, key).select(
         key,
         nw.col("proof_id").alias("generation_id"),
         *(nw.lit(None, dtype=columns[name]).alias(name) for name in columns.names() if name not in _EVENT | {key}),

@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from moovitamix_transform import catalog
@@ -25,7 +24,6 @@ class Sample:
     stream: str | None
     rule: str
     raw_id: str
-    extracted_at: datetime
     detail: str
     data: str
 
@@ -45,7 +43,6 @@ def of_newest_build(warehouse: Warehouse) -> list[Sample]:
             row["stream"],
             row["rule"],
             row["raw_id"],
-            row["extracted_at"],
             _masked_detail(row["detail"]),
             masked(row["stream"], row["data"]),
         )

@@ -201,7 +201,7 @@ class Warehouse(Reading):
                 write_deltalake(opened, added, mode="append", commit_properties=properties(None, is_next=True))
             return self._kept(table, opened)
 
-    def overwrite(self, table: str, rows: pl.LazyFrame, metadata: Metadata | None = None) -> int:
+    def overwrite(self, table: str, rows: pl.LazyFrame) -> int:
         """One commit that replaces every row, streamed. Returns the version; earlier ones stay readable."""
         what = "could not write the new version"
         options: dict[str, object] = {
@@ -213,13 +213,13 @@ class Warehouse(Reading):
             if self.is_local:
                 with explained(f"{self.uri(table)}: {what}"):
                     self._make_parent(table)
-                    options["commit_properties"] = properties(metadata)
+                    options["commit_properties"] = properties(None)
                     rows.sink_delta(self.uri(table), mode="overwrite", delta_write_options=options)
                     return self.version(table)
             # delta-rs turns the later of two creations into an append: without rows that does no harm.
             self.append(table, pl.DataFrame(schema=rows.collect_schema()))
         with self._committing(table, what) as opened:
-            options["commit_properties"] = properties(metadata, is_next=True)
+            options["commit_properties"] = properties(None, is_next=True)
             rows.sink_delta(opened, mode="overwrite", delta_write_options=options)
             return self._kept(table, opened)
 
