@@ -30,7 +30,7 @@ help: ## this list
 run: .venv/.run ## start the API, sync it, build every table, print a summary (again: only what is new)
 	@$(BIN)/python scripts/run.py
 
-test: .venv/.dev ## every test that needs Python packages only
+test: .venv/.dev ## every test that needs Python packages only, but for the long ones
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 # Processes that tests start elsewhere write where COVERAGE_FILE says; without it, into the folder that the test removes.
@@ -102,6 +102,7 @@ lint: .venv/.dev ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy source-moovitamix/components.py source-moovitamix/main.py
 
 bench: bench/.venv/.done bench/.venv-ours/.done ## connector and transform beside their peers (an hour and more); writes bench/RESULTS.md, bench/TRANSFORM.md
 	@bench/.venv-ours/bin/python bench/read.py
@@ -123,12 +124,14 @@ docs: .venv/.dev ## write the outputs in the README and the data dictionary anew
 	@$(BIN)/python scripts/dictionary.py write
 	@$(BIN)/python scripts/readme.py write
 
-lock: .venv/.dev ## write the lock files anew from pyproject.toml
+lock: .venv/.dev ## write the lock files anew from pyproject.toml and the two .in files
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -c requirements-dev.lock --group spark -o transform/tests/spark.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group build --extra prefect --extra report pyproject.toml -o transform/tests/prefect.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 source-moovitamix/integration_tests/pyairbyte.in -o source-moovitamix/integration_tests/pyairbyte.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header bench/requirements.in -o bench/requirements.lock
 
 clean: ## remove the environment, the warehouse and every cache
 	rm -rf .venv .venv-system bench/.venv bench/.venv-ours warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

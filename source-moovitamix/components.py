@@ -975,7 +975,8 @@ class PagesAheadRetriever(Retriever):
         if inside:
             self._observe(latest, window)
             return items
-        latest, kept = None, []
+        newest: datetime | None = None
+        kept = []
         for item in items:
             moment = self._moment_of(item)
             if moment is not None:  # without a moment no cursor can tell: emitted every time
@@ -986,12 +987,12 @@ class PagesAheadRetriever(Retriever):
                 if moment < window.start:
                     tally.filtered_out += 1
                     continue
-                if moment <= window.end and (latest is None or moment > latest):
-                    latest = moment
+                if moment <= window.end and (newest is None or moment > newest):
+                    newest = moment
             kept.append(item)
-        if latest is not None:
+        if newest is not None:
             # Not as the API wrote it: the CDK would take 12:00+02:00 for 12:00 UTC, two hours too late.
-            self._observe(latest.astimezone(UTC), window)
+            self._observe(newest.astimezone(UTC), window)
         return kept
 
     def _observe(self, moment: datetime, window: "Window") -> None:
@@ -1147,10 +1148,9 @@ class KnownState(StateMigration):
         """The state as the cursor reads it: in UTC, to the microsecond."""
         if not stream_state or set(stream_state) == {NO_CURSOR_STATE_KEY}:
             return {}
-        slices = stream_state.get("slices")
-        is_of_slices = stream_state.get("state_type") == "date-range" and isinstance(slices, list)
+        slices = stream_state.get("slices") if stream_state.get("state_type") == "date-range" else None
         try:
-            if is_of_slices:
+            if isinstance(slices, list):
                 moment = max((self._bounds(each)[1] for each in slices), default=EARLIEST)
             else:
                 moment = parse_moment(stream_state[self.cursor_field])
@@ -1168,7 +1168,9 @@ class KnownState(StateMigration):
                 f"{self.declarative_stream.name}: expected a state that has passed, got {moment.isoformat()}. No "
                 "record comes before that moment; reset the stream's state unless it is meant."
             )
-        return stream_state if is_of_slices else {self.cursor_field: moment.astimezone(UTC).strftime(STATE_FORMAT)}
+        if isinstance(slices, list):
+            return stream_state
+        return {self.cursor_field: moment.astimezone(UTC).strftime(STATE_FORMAT)}
 
     def _bounds(self, window: Mapping[str, Any]) -> tuple[datetime, datetime]:
         return parse_moment(window["start"]), parse_moment(window["end"])

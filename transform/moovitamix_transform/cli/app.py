@@ -84,7 +84,7 @@ def _options(
 
 
 def run_and_exit() -> None:
-    """The command line of this process. Exit codes: 0 done, 1 failed, 2 usage, 3 a warning under --strict."""
+    """The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 a warning or an alarm under --strict."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)

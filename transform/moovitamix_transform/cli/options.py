@@ -24,7 +24,10 @@ WarehouseOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="An array of objects; instants as ISO 8601 in UTC.")]
 LimitOption = Annotated[int | None, typer.Option(min=0, help="Rows at most; a person gets 20 unless told.")]
 StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Exit 3 when a warning was counted, but for those the settings accept.")
+    bool,
+    typer.Option(
+        "--strict", help="Exit 3 when an alarm was raised, or a warning counted that the settings do not accept."
+    ),
 ]
 SettingsOption = Annotated[
     Path | None,

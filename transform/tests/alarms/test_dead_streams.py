@@ -91,6 +91,17 @@ def test_a_stream_that_had_records_and_has_none_fails_the_run_and_deletes_nothin
     assert alarms(house) == []
 
 
+def test_where_dead_streams_raise_no_alarm_the_run_that_they_fail_does(sync: Sync, house: Warehouse):
+    sync(BOTH)
+
+    with pytest.raises(ReadFailed):
+        sync(NO_TRACKS, settings=Settings(off=("zero_rows",)))
+
+    assert [(each.kind, each.subject, each.level, each.detail) for each in alarms(house)] == [
+        ("run", "run", "error", "it failed")
+    ]
+
+
 def test_a_stream_that_a_source_leaves_out_is_not_dead_and_keeps_its_rows(sync: Sync, house: Warehouse):
     sync(BOTH)
 
