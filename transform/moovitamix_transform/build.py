@@ -22,7 +22,7 @@ from moovitamix_transform.news import News
 from moovitamix_transform.runs import StreamLedger, TableResult, WarningCount
 from moovitamix_transform.steps import Step, as_it_comes
 from moovitamix_transform.streams import STREAMS
-from moovitamix_transform.tables import scan
+from moovitamix_transform.tables import of_epoch, scan
 from moovitamix_transform.warehouse import Warehouse
 
 OnDrift = Literal["warn", "fail"]
@@ -212,7 +212,16 @@ class _Work:
         if added is None or added.count != count - before:
             self.notices.append(f"{name}: what is new since build {self._before.build_id} cannot be told: read whole")
             return None
-        return Changes(added, nothing.removed)
+        open_rows = of_epoch(warehouse, name, self.versions, added.rows)
+        if open_rows is added.rows:  # nearly always: no reset was ever accepted
+            return Changes(added, nothing.removed)
+        held = self._engine.hold(open_rows)
+        if held.count < added.count and name in STREAMS:
+            self.notices.append(
+                f"{name}: {added.count - held.count:,} of the rows that landed are from before the reset that was "
+                "accepted: no table has them"
+            )
+        return Changes(held, nothing.removed)
 
 
 def _write(engine: Engine, model: Model, versions: dict[str, int], known: int | None) -> int:

@@ -65,7 +65,9 @@ def _read(warehouse: Warehouse, version: int) -> Epoch:
 
 
 def open_next(warehouse: Warehouse, run: Run, first_generations: dict[str, int]) -> int:
-    """Begins an epoch with this run's reads. Returns its number.
+    """Begins an epoch with this run's reads, or with those that landed before it. Returns its number.
+
+    The lines of a run that landed records of both stay open: better told of twice than of none.
 
     Raises WarehouseInUse when another one was opened meanwhile.
     """
@@ -73,6 +75,9 @@ def open_next(warehouse: Warehouse, run: Run, first_generations: dict[str, int])
     number = at(warehouse, version).epoch_id + 1
     generations = [{"stream": stream, "generation_id": first} for stream, first in first_generations.items()]
     lines = warehouse.scan("source/_lines").filter(pl.col("run_id") != run.run_id)
+    for stream, first in first_generations.items():  # of files, the epoch's first reads landed before it was accepted
+        mine = warehouse.scan(f"source/{stream}").filter(pl.col("_airbyte_generation_id") >= first)
+        lines = lines.join(mine.select(run_id="_run_id").unique(), on="run_id", how="anti")
     closed = lines.select(pl.col("run_id").unique().sort()).collect().to_series().to_list()
     row = [(number, run.run_id, run.started_at, generations, closed)]
     warehouse.append(TABLE, pl.DataFrame(row, schema=SCHEMA, orient="row"), after=version)

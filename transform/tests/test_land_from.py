@@ -319,6 +319,57 @@ def test_an_instant_that_no_calendar_has_lands_as_its_number_and_is_judged_by_th
     assert pipeline.rows("quarantine")["rule"].to_list() == ["updated_at_unreadable"]
 
 
+def test_a_nanosecond_that_no_microsecond_is_lands_as_it_came_and_is_judged_by_the_build(
+    pipeline, land_from, tmp_path: Path
+):
+    at = {"created_at": LISTEN["created_at"], "updated_at": LISTEN["updated_at"]}
+    path = write(tmp_path, "users", rows([{"id": 1, **at}, {"id": 2, **at}]), "flat.parquet")
+    late = pl.col("created_at").cast(pl.Datetime("ns")).to_physical() + pl.int_range(pl.len())
+    pl.read_parquet(path).with_columns(created_at=late.cast(pl.Datetime("ns"))).write_parquet(path)
+
+    land_from(path)
+    pipeline.build()
+
+    assert ['"created_at":"2026-01-05T10:00:00.000000001"' in text for text in pipeline.texts("users")] == [False, True]
+    assert pipeline.rows("quarantine")["rule"].to_list() == ["created_at_unreadable"]
+    assert pipeline.rows("stg_users")["user_id"].to_list() == [1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([1.5, float("nan")], id="not_a_number"),
+        pytest.param([1.5, float("-inf")], id="infinite"),
+        pytest.param([[1.5], [2.5, float("inf")]], id="in_a_list"),
+        pytest.param([{"a": 1.5}, {"a": float("nan")}], id="in_an_object"),
+    ],
+)
+def test_a_number_that_json_has_not_is_a_line_and_no_null(pipeline, land_from, tmp_path: Path, values: list[object]):
+    path = write(tmp_path, "users", rows([{"id": 1}, {"id": 2}]), "flat.parquet")
+    pl.read_parquet(path).with_columns(score=pl.Series(values)).write_parquet(path)
+
+    run = land_from(path)
+
+    assert counts(run) == [("users", 2, 1, 1)]
+    assert [text.startswith('{"id":1,"score":') for text in pipeline.texts("users")] == [True]
+    (line,) = pipeline.warehouse.scan("source/_lines").collect()["text"]
+    assert '"nan"' in line or 'inf"' in line
+
+
+@pytest.mark.parametrize("layout", ["flat.parquet", "raw.parquet"])
+def test_bytes_are_refused_for_no_reader_takes_them_for_texts(pipeline, land_from, tmp_path: Path, layout: str):
+    path = write(tmp_path, "users", rows([{"id": 1, "email": "a@b"}]), layout)
+    frame = pl.read_parquet(path)
+    column = "email" if layout == "flat.parquet" else "_airbyte_data"
+    as_bytes = pl.col("email").cast(pl.Binary) if column == "email" else pl.struct(email=pl.lit(b"a@b"))
+    frame.with_columns(as_bytes.alias(column)).write_parquet(path)
+
+    with pytest.raises(FileRefused, match=f"expected texts in UTF-8, got bytes in {column}; Airbyte's"):
+        land_from(path)
+
+    assert pipeline.landed("users").height == 0
+
+
 def test_numbers_that_are_written_as_texts_are_read(pipeline, land_from, tmp_path: Path):
     around = {"_airbyte_extracted_at": "1622135805000", "_airbyte_generation_id": "11"}
     iso = {"_airbyte_extracted_at": "2026-01-01T01:00:00.123456+01:00", "_airbyte_raw_id": "raw-2"}
@@ -605,6 +656,61 @@ def test_a_reset_among_files_is_accepted_by_a_land_and_the_tables_begin_anew(pip
     assert pipeline.warehouse.count("_meta/epochs") == 1, "expected no epoch where there is no reset to accept"
 
 
+def test_the_odd_lines_of_the_reads_that_a_reset_begins_with_stay_in_the_quarantine(
+    pipeline, land_from, tmp_path: Path
+):
+    at = {"created_at": LISTEN["created_at"], "updated_at": LISTEN["updated_at"]}
+    for generation, ids in ((1, [1, 2, 3, 4]), (2, [11, 12]), (3, [11, 12])):
+        tracks = [{"id": number, **at} for number in ids]
+        path = write(tmp_path, "tracks", rows(tracks, generation, f"g{generation}"), name=str(generation))
+        path.write_bytes(path.read_bytes() + f"odd {generation}\n".encode())
+        land_from(path)
+
+    land_from(tmp_path / "*" / "*", accept_reset=True)
+    pipeline.build()
+
+    assert pipeline.rows("quarantine")["data"].to_list() == ["odd 2", "odd 3"]
+
+
+def test_a_late_file_from_before_an_accepted_reset_reaches_no_table_and_is_told(pipeline, land_from, tmp_path: Path):
+    at = {"created_at": LISTEN["created_at"], "updated_at": LISTEN["updated_at"]}
+    for generation, ids in ((1, [1, 2, 3, 4]), (5, [11, 12]), (6, [11, 12])):
+        tracks = [{"id": number, **at} for number in ids]
+        land_from(write(tmp_path, "tracks", rows(tracks, generation, f"g{generation}"), name=str(generation)))
+    land_from(tmp_path / "*" / "*", accept_reset=True)
+    pipeline.build()
+
+    land_from(write(tmp_path, "tracks", rows([{"id": 1, **at}, {"id": 7, **at}], 2, "late"), name="late"))
+    result = pipeline.build()
+    rows_then = pipeline.rows("base_tracks")
+    pipeline.build(full_refresh=True)
+
+    assert result.streams["tracks"].closed == 6
+    assert result.notices == [
+        "tracks: 2 of the rows that landed are from before the reset that was accepted: no table has them"
+    ]
+    assert pipeline.rows("dim_tracks")["track_id"].to_list() == [11, 12]
+    assert_frame_equal(pipeline.rows("base_tracks"), rows_then, check_row_order=False)
+
+
+def test_a_file_that_landed_in_part_keeps_its_generation_from_proving_a_deletion(pipeline, land_from, tmp_path: Path):
+    three = [{"id": n, "created_at": LISTEN["created_at"], "updated_at": LISTEN["updated_at"]} for n in (1, 2, 3)]
+    land_from(write(tmp_path, "users", rows(three, 1, "a"), name="1"))
+    land_from(write(tmp_path, "users", rows(three[:1], 2, "b"), name="2_a"))
+    cut_off = write(tmp_path, "users", rows(three[1:2], 2, "c"), name="2_b")
+    begin(pipeline, cut_off)
+    third = write(tmp_path, "users", rows(three[:1], 3, "d"), name="3")
+
+    land_from(third)
+    pipeline.build()
+    deleted = pipeline.rows("dim_users").filter("is_deleted")["user_id"].to_list()
+    land_from(write(tmp_path, "users", rows(three[1:2], 2, "c"), name="2_b"))
+    pipeline.build()
+
+    assert deleted == []
+    assert pipeline.rows("dim_users").filter("is_deleted")["user_id"].to_list() == [3]
+
+
 def test_an_odd_line_keeps_the_generations_of_its_file_from_proving_a_deletion(pipeline, land_from, tmp_path: Path):
     both = [{"id": n, "created_at": LISTEN["created_at"], "updated_at": LISTEN["updated_at"]} for n in (1, 2)]
     write(tmp_path, "users", rows(both, 1, "a"), name="1")
@@ -754,6 +860,28 @@ def test_a_file_that_changed_after_its_run_was_killed_is_refused(pipeline, land_
         land_from(path)
 
     assert pipeline.texts("users") == ['{"id":1}', '{"id":2}']
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(b"what else?\n" * 20, id="another_line"),
+        pytest.param(b"", id="none"),
+    ],
+)
+def test_a_file_whose_odd_lines_changed_after_its_run_was_killed_is_refused(
+    pipeline, land_from, tmp_path: Path, other: bytes
+):
+    path = write(tmp_path, "users", [])
+    path.write_bytes(MIXED)
+    command = [sys.executable, "-c", KILLED, "land", "--from", str(path), "--warehouse", pipeline.warehouse.root]
+    subprocess.run(command, capture_output=True, timeout=60, check=False)
+    path.write_bytes(other + lines(rows([{"id": 1}], prefix="other")))
+
+    with pytest.raises(FileRefused, match=r"expected the line that is no record as its row .*, up to which a run that"):
+        land_from(path)
+
+    assert (pipeline.landed("users").height, pipeline.warehouse.count("source/_lines")) == (0, 3)
 
 
 def test_a_file_that_was_cut_off_is_gone_on_with_once_it_is_whole(pipeline, land_from, tmp_path: Path):

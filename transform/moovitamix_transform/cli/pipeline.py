@@ -179,6 +179,12 @@ def _land_files(
                 "_airbyte_meta says which",
                 soft_wrap=True,
             )
+    for name in STREAMS:
+        for url in landing.unfinished(name):
+            err.print(
+                f"{name}: {url} landed in part: until the rest has, its generation shows of no key that it is gone",
+                soft_wrap=True,
+            )
     if landing.landed_before:
         files = "1 file was" if landing.landed_before == 1 else f"{landing.landed_before:,} files were"
         err.print(f"{files} landed before: each is landed once")

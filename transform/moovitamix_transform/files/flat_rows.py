@@ -10,7 +10,7 @@ from moovitamix_transform.messages import EMITTED_AT_RANGE, OddLine
 
 META = "_airbyte_"
 DATA = "_airbyte_data"
-_LARGEST = 2**63 - 1
+_LARGEST = 2**62 - 1  # so that there is a number that no generation has: see `marts.deletions`
 
 
 class _Meta(msgspec.Struct):
@@ -70,6 +70,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.numbers) + len(self.odd)
+
+    @property
+    def last_number(self) -> int:
+        """0 where there is none."""
+        return max(self.numbers[-1:] + [number for number, _ in self.odd[-1:]], default=0)
 
     def after(self, record: int, odd: int) -> "Batch":
         """The records and the odd lines with a higher number."""

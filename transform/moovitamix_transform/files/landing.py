@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 import polars as pl
 
@@ -62,6 +63,12 @@ class FileLanding:
             self.changed[file.stream] += read.changed_count
         self._tell_generations(streams)
 
+    def unfinished(self, stream: str) -> dict[str, Any]:
+        """The places of the files that are landed in part, as a run that was killed leaves them, by URL."""
+        landed = registry.by_url(self.warehouse)
+        files: dict[str, Any] = self.warehouse.metadata(path(stream)).get("files") or {}
+        return {url: place for url, place in files.items() if url not in landed}
+
     def _newest(self, table: str) -> tuple[int, Metadata]:
         version = self.warehouse.version(table)
         return version, self.warehouse.metadata(table, version)
@@ -69,14 +76,23 @@ class FileLanding:
     def _tell_generations(self, streams: Sequence[str]) -> None:
         """What _meta/files says of each generation and _meta/generations does not yet, after a run was killed too.
 
-        A generation is complete once a later one was landed: by then the destination has written all of it. It may
-        lack the keys of the odd lines of every file that has records of it.
+        A generation is complete once a later one was landed: by then the destination has written all of it. Not while a
+        file that has records of it is landed in part. It may lack the keys of the odd lines of every file that has
+        records of it.
         """
         by = ["stream", "generation_id"]
         files = self.warehouse.scan(registry.TABLE).filter(pl.col("stream").is_in(streams))
         files = files.explode("generation_ids").drop_nulls("generation_ids").rename({"generation_ids": "generation_id"})
         there = files.group_by(by).agg(odd=pl.col("line_count").sum())
-        there = there.with_columns(is_past=pl.col("generation_id") < pl.col("generation_id").max().over("stream"))
+        open_ = [
+            (stream, each)
+            for stream in streams
+            for place in self.unfinished(stream).values()
+            for each in place.get("generation_ids", ())
+        ]
+        is_open = pl.struct(by).is_in([dict(zip(by, each, strict=True)) for each in open_]) if open_ else pl.lit(False)
+        is_latest = pl.col("generation_id") == pl.col("generation_id").max().over("stream")
+        there = there.with_columns(is_past=~is_latest & ~is_open)
         reads = self.warehouse.scan(path("generations")).group_by(by)
         told = reads.agg(is_complete=pl.col("completed_at").is_not_null().any(), told=pl.col("unreadable_count").sum())
         now = datetime.now(UTC)

@@ -1,9 +1,12 @@
 """A Parquet file of one of Airbyte's destinations, raw or flattened → the records it was made of, as JSON texts."""
 
 from collections.abc import Iterator
+from math import isfinite
+from typing import Any
 
 import msgspec
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from moovitamix_transform.errors import FileRefused
 from moovitamix_transform.files.flat_rows import DATA, META, Batch, Row, fields_of, has_changes, joined
@@ -37,6 +40,11 @@ def _require_columns(columns: pl.Schema) -> None:
         raise FileRefused(
             f"expected the columns {_RAW_ID} (text), {_EXTRACTED_AT} (an instant), {_GENERATION_ID} (an integer) and, "
             f"unless it is flattened, {DATA} (a text or a record), got {got}"
+        )
+    is_record = [name for name in columns.names() if name == DATA or not name.startswith(META)]
+    if in_bytes := [name for name in is_record if _holds(columns[name], pl.Binary)]:
+        raise FileRefused(
+            f"expected texts in UTF-8, got bytes in {', '.join(in_bytes)}; Airbyte's destinations write none"
         )
 
 
@@ -100,9 +108,31 @@ def _object(text: str | None) -> bytes | None:
 
 def _flattened(records: pl.DataFrame) -> list[bytes | None]:
     readable = records.select(_iso(name, dtype) for name, dtype in records.schema.items())
+    may_be_odd = any(_holds(dtype, pl.Float32, pl.Float64) for dtype in records.dtypes)
     return [
-        joined((name, _encoder.encode(value)) for name, value in row.items()) for row in readable.iter_rows(named=True)
+        joined((name, _encoder.encode(value)) for name, value in row.items())
+        if not may_be_odd or _writable(row) == row
+        else None
+        for row in readable.iter_rows(named=True)
     ]
+
+
+def _holds(dtype: pl.DataType | DataTypeClass, *kinds: type[pl.DataType]) -> bool:
+    """Whether values of the type, or values inside them, are of one of the kinds."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _holds(dtype.inner, *kinds)
+    if isinstance(dtype, pl.Struct):
+        return any(_holds(field.dtype, *kinds) for field in dtype.fields)
+    return dtype in kinds
+
+
+def _writable(value: Any) -> Any:  # noqa: ANN401 - whatever a cell holds
+    """The value with its name for each number that JSON has not, `nan` and `inf`: an encoder writes null for them."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _writable(each) for name, each in value.items()}
+    return [_writable(each) for each in value] if isinstance(value, list) else value
 
 
 def _iso(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -115,15 +145,16 @@ def _iso(name: str, dtype: pl.DataType) -> pl.Expr:
     factor, divisor = _MICROSECONDS[dtype.time_unit]
     earliest, latest = (each * 1000 * divisor // factor for each in EMITTED_AT_RANGE)
     known = pl.when(number.is_between(earliest, latest)).then(column)
-    at = (known.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else known).dt.cast_time_unit(
-        "us"
-    )
+    local = known.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else known
+    at = local.dt.cast_time_unit("us")
     whole, exact = at.dt.to_string("%Y-%m-%dT%H:%M:%S"), at.dt.to_string("%Y-%m-%dT%H:%M:%S.%6f")
     text = pl.when(at.dt.microsecond() == 0).then(whole).otherwise(exact)
+    if dtype.time_unit == "ns":  # what no microsecond is stays as it came, for the build to judge
+        text = pl.when(number % divisor != 0).then(local.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f")).otherwise(text)
     return text.fill_null(number.cast(pl.String)).alias(name)
 
 
 def _encoded(row: pl.DataFrame) -> bytes:
     """A whole row that is no record, as one JSON object."""
     readable = row.select(_iso(name, dtype) for name, dtype in row.schema.items())
-    return _encoder.encode(readable.row(0, named=True))
+    return _encoder.encode(_writable(readable.row(0, named=True)))

@@ -1,5 +1,6 @@
 """One file of a destination in one run: what is buffered of it, and how far it is committed."""
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class FileRead:
     _rows: Batch = field(default_factory=Batch)
     _bytes: int = 0
     _is_same: bool = False  # as far as it was committed by a run before
+    _has_same_lines: bool = False
 
     def __post_init__(self) -> None:
         self._records_at = self._place(path(self.file.stream))
@@ -63,7 +65,7 @@ class FileRead:
         if self.first_raw_id is None and batch.raw_ids:
             self.first_raw_id = batch.raw_ids[0]
             self._require_no_copy(self.first_raw_id)
-        fresh = batch.after(self._committed(batch), self._lines_at.get("number", 0))
+        fresh = batch.after(self._committed(batch), self._committed_lines(batch))
         self._rows.extend(fresh)
         self._bytes += (
             sum(map(len, fresh.data)) + sum(len(line.text) for _, line in fresh.odd) + ENTRY_BYTES * len(fresh)
@@ -76,10 +78,16 @@ class FileRead:
         if rows.numbers:
             self._require_new(rows)
         if rows.odd:
-            self._append(path("_lines"), self._lines(rows), {"number": rows.odd[-1][0]}, {})
+            number, last = rows.odd[-1]
+            self._append(path("_lines"), self._lines(rows), {"number": number, "sha256": _sha256(last.text)}, {})
         if rows.numbers:
             table = path(self.file.stream)
-            place = {"number": rows.numbers[-1], "raw_id": rows.raw_ids[-1], "first_raw_id": self.first_raw_id}
+            place = {
+                "number": rows.numbers[-1],
+                "raw_id": rows.raw_ids[-1],
+                "first_raw_id": self.first_raw_id,
+                "generation_ids": sorted(self._generation_ids),
+            }
             newest_id = max(*rows.generation_ids, self.newest[table][1].get("generation_id") or 0)
             self._append(table, self._records(rows), place, {"origin": "files", "generation_id": newest_id})
 
@@ -87,6 +95,8 @@ class FileRead:
         """Commits the rest, and says that the file is landed. Returns what _meta/files has of it."""
         if self._records_at and not self._is_same:
             self._refuse_changed()
+        if self._lines_at and not self._has_same_lines:
+            self._refuse_changed_lines()
         self.commit()
         sha256 = registry.digest(self.file)
         if self.file.has_changed():
@@ -145,6 +155,23 @@ class FileRead:
             "of it stays, nothing more was landed; under another name it is a new file"
         )
 
+    def _committed_lines(self, batch: Batch) -> int:
+        """The number of the last odd line that is committed. FileRefused when it is another one by now."""
+        number: int = self._lines_at.get("number", 0)
+        for at, line in batch.odd:
+            if at == number:
+                self._has_same_lines = self._lines_at.get("sha256") in (None, _sha256(line.text))
+        if number and not self._has_same_lines and batch.last_number >= number:
+            self._refuse_changed_lines()
+        return number
+
+    def _refuse_changed_lines(self) -> None:
+        raise FileRefused(
+            f"{self.file.shown}: expected the line that is no record as its row {self._lines_at['number']}, up to "
+            "which a run that was killed had landed it, got another; Airbyte never changes a file. What landed of it "
+            "stays, nothing more was landed; under another name it is a new file"
+        )
+
     def _require_no_copy(self, first_raw_id: str) -> None:
         others = {url: row["first_raw_id"] for url, row in self.landed.items()}
         others |= {url: place["first_raw_id"] for url, place in self._unfinished(path(self.file.stream)).items()}
@@ -201,3 +228,7 @@ class FileRead:
                 pl.Series("_airbyte_data", rows.data, pl.Binary).cast(pl.String),
             ]
         )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -44,7 +44,7 @@ class DimTracksHistory(contracts.Contract):
     valid_to = contracts.instant("Until here, exclusive; null = current.", nullable=True, metadata=made_of(*SEEN))
     is_current = dy.Bool(
         nullable=False,
-        description="It is so now; no row is while the track is deleted.",
+        description="It is so now. No row is while the track is deleted, or back in quarantined records only.",
         metadata=made_of("base_tracks.track_id", "base_tracks.generation_id", *PROOF),
     )
 

@@ -42,7 +42,7 @@ class DimUsersHistory(contracts.Contract):
     valid_to = contracts.instant("Until here, exclusive; null = current.", nullable=True, metadata=made_of(*SEEN))
     is_current = dy.Bool(
         nullable=False,
-        description="It is so now; no row is while the user is deleted.",
+        description="It is so now. No row is while the user is deleted, or back in quarantined records only.",
         metadata=made_of("base_users.user_id", "base_users.generation_id", *PROOF),
     )
 
