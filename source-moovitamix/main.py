@@ -103,6 +103,9 @@ def prepare(args: list[str]) -> tuple[SourceMoovitamix, list[str]]:
     if args[:1] == ["read"] and not any(arg.split("=")[0] == "--catalog" for arg in args):
         args = [*args, "--catalog", EVERY_STREAM]
     parsed = AirbyteEntrypoint.parse_args(args)
+    if parsed.command is None:
+        print("usage: main.py spec | check | discover | read [--help]", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2)
     config_path, catalog_path = getattr(parsed, "config", None), getattr(parsed, "catalog", None)
     state_path = getattr(parsed, "state", None)
 

@@ -38,6 +38,15 @@ def test_spec_prints_the_reference_spec(source):
     assert run.of("spec") == [json.loads((HERE / "spec.json").read_text())]
 
 
+def test_no_command_is_told_what_there_is():
+    done = subprocess.run(
+        [sys.executable, CONNECTOR / "main.py"], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "usage: main.py spec | check | discover | read [--help]\n"
+
+
 def test_check_succeeds_and_probes_one_page_of_each_stream(source, api):
     run = source("check")
 

@@ -18,6 +18,7 @@ from moovitamix_transform.graph import fields_read, models
 from moovitamix_transform.streams import STREAMS
 from moovitamix_transform.tables import scan
 from moovitamix_transform.warehouse import Warehouse
+from moovitamix_transform.wording import counted
 
 if TYPE_CHECKING:
     # pydantic takes a tenth of a second, which only the commands that judge shall wait for.
@@ -117,7 +118,7 @@ def _quarantine(warehouse: Warehouse, build: Build) -> Judgement:
 
 def _listens(warehouse: Warehouse, build: Build) -> Judgement:
     listens = ledger.require_listens(OnPolars(warehouse), build.tables)
-    return "passed", f"{listens} listens, all of them in {', '.join(ledger.COUNTED)}"
+    return "passed", f"{counted(listens, 'listen')}, all of them in {', '.join(ledger.COUNTED)}"
 
 
 def _drift(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
@@ -137,4 +138,4 @@ def _drift(stream: str, warehouse: Warehouse, build: Build) -> Judgement:
 def _warning(warning: DataWarning, settings: "Settings", warehouse: Warehouse, build: Build) -> Judgement:
     count = warning.count(OnPolars(warehouse), build.tables)
     odd: Outcome = "accepted" if warning.name in settings.warnings.accept else "warned"
-    return odd if count else "passed", f"{warning.name}: {count} rows"
+    return odd if count else "passed", f"{warning.name}: {counted(count, 'row')}"

@@ -203,7 +203,8 @@ class Landing:
         self._has_statuses = True
         name = status.stream_descriptor.name
         if status.status == "INCOMPLETE" and name in self._broken:
-            self.failures[self._broken[name]] += f" What came of {name} is landed."
+            came = f"What came of {name} is landed" if self.received[name] else f"Nothing came of {name}"
+            self.failures[self._broken[name]] += f" {came}."
         elif status.status == "INCOMPLETE":
             self.distrust(name, f"{name}: the source ended it INCOMPLETE; what came of it is landed")
         if name in STREAMS:

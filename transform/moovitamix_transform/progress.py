@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from moovitamix_transform.masking import hide
+from moovitamix_transform.wording import counted
 
 LINE_SECONDS = 2.0
 IDLE_LINE_SECONDS = 10.0
@@ -42,7 +43,7 @@ class RunProgress:
         self._tasks: dict[str, int] = {}
         self._started = time.monotonic()
         self._told_idle = 0.0
-        self._told_counts: dict[str, int] = {}
+        self._told: dict[str, tuple[int, str]] = {}  # the last line of each stream: its count, its text
         self._last_line = 0.0
         bar = [BarColumn(bar_width=BAR_WIDTH)] if console.width >= TEXT_WIDTH + BAR_WIDTH else []
         self._live = Progress(
@@ -128,11 +129,11 @@ class RunProgress:
         until = now if is_open else self._last.get(stream, now)
         seconds = until - self._first.get(stream, until)
         rate = count / seconds if seconds > 0.05 else 0.0
-        parts = ["1 record" if count == 1 else f"{count:,} records"]
+        parts = [counted(count, "record")]
         if total is not None:
             if self._page_rows:
                 pages = -(-total // self._page_rows)
-                parts.insert(0, f"{min(-(-count // self._page_rows), pages):,} of {pages:,} pages")
+                parts.insert(0, f"{min(-(-count // self._page_rows), pages):,} of {counted(pages, 'page')}")
             elif is_open:
                 parts = [f"{count:,} of {total:,} records"]
         if rate >= 1:
@@ -153,14 +154,21 @@ class RunProgress:
         )
 
     def _line(self, *, is_last: bool) -> None:
-        """A line for each stream that came on since its last one; at the end for every stream."""
+        """A line for each stream that came on since its last one; at the end for every one of which there is more to
+        say than its last line does."""
         self._last_line = time.monotonic()
         if self._console.is_terminal:
             return
         for stream, count in self._counts.items():
-            if stream is not None and (is_last or count != self._told_counts.get(stream)):
-                self._told_counts[stream] = count
-                self._console.print(f"{stream}: {self.describe(stream)}", highlight=False, soft_wrap=True)
+            if stream is None:
+                continue
+            told_count, told = self._told.get(stream, (0, ""))
+            if count == told_count and not is_last:
+                continue
+            text = f"{stream}: {self.describe(stream)}"
+            self._told[stream] = (count, text)
+            if text != told:
+                self._console.print(text, highlight=False, soft_wrap=True)
 
 
 class _StreamColumn(ProgressColumn):

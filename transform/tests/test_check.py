@@ -69,11 +69,11 @@ def test_warnings_are_counted_with_their_table(sound):
     results = [each for each in check(sound.warehouse) if each.check == "warning"]
 
     assert [(each.subject, each.outcome, each.detail) for each in results] == [
-        ("stg_tracks", "warned", "tracks_updated_before_created: 1 rows"),
+        ("stg_tracks", "warned", "tracks_updated_before_created: 1 row"),
         ("stg_users", "passed", "users_updated_before_created: 0 rows"),
         ("stg_listen_history", "passed", "listens_updated_before_created: 0 rows"),
-        ("stg_users", "warned", "users_email_without_at: 1 rows"),
-        ("fct_listens", "warned", "listens_of_unknown_tracks: 1 rows"),
+        ("stg_users", "warned", "users_email_without_at: 1 row"),
+        ("fct_listens", "warned", "listens_of_unknown_tracks: 1 row"),
         ("fct_listens", "passed", "listens_of_unknown_users: 0 rows"),
     ]
 

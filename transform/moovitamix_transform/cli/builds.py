@@ -37,6 +37,8 @@ def builds(
     people = [row | {"full": row["full_refresh"], "changed": row["new_version_count"]} for row in shown]
     print_table(people, ("build_id", "built_at", "run_id", "full", "changed"))
     tell_of_more_than(len(shown), len(rows))
+    if not rows:
+        consoles().err.print("no build is published yet; `moovitamix build` makes one")
 
 
 def diff(

@@ -10,6 +10,7 @@ from moovitamix_transform.cli.output import print_object, print_table, tell_of_m
 from moovitamix_transform.explain import Explanation
 from moovitamix_transform.explain import explain as run_explain
 from moovitamix_transform.graph import models
+from moovitamix_transform.wording import counted
 
 EXAMPLE = "Example: moovitamix explain listen_history 7,2026-11-24T12:00:00"
 PERSON_ROWS = 5  # of each table
@@ -49,11 +50,11 @@ def _tell(found: Explanation, shown: int) -> None:
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     rows = [{**record, "rules": ", ".join(record["rules"]) or None} for record in found.records]
     columns = ("raw_id", "run_id", "extracted_at", "generation_id", "outcome", "rules")
-    print_table(rows, columns, title=f"{found.stream} {found.key}: {_counted(len(rows), 'record')}, {counts}")
+    print_table(rows, columns, title=f"{found.stream} {found.key}: {counted(len(rows), 'record')}, {counts}")
     for table, made in found.rows.items():
         out.print()
         if made:
-            title = f"{table}: {_counted(len(made), 'row')}. {models()[table].grain}"
+            title = f"{table}: {counted(len(made), 'row')}. {models()[table].grain}"
             print_table(made[:shown], list(made[0]), title=title)
             tell_of_more_than(min(len(made), shown), len(made))
         else:
@@ -69,7 +70,3 @@ def _why(found: Explanation, table: str) -> str:
     if table == "fct_listens" or not found.rows.get("fct_listens", [True]):
         return ": the record that counts has no plays"
     return ": nobody listened to it" if found.stream == "tracks" else ""
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

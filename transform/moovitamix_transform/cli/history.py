@@ -45,7 +45,9 @@ _FACTS = ("run_id", "kind", "status", "started_at", "ended_at", "build_id", "sta
 _STREAM_JSON = (*STREAM_KEYS, *OWN_KEYS)
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its beginning; also that of its tail.")]
-OwnWarehouseOption = Annotated[str | None, typer.Option("--warehouse", "-w", help="The folder the tables live in.")]
+OwnWarehouseOption = Annotated[
+    str | None, typer.Option("--warehouse", "-w", help="As that of `history`, which it replaces.")
+]
 
 app = typer.Typer(
     invoke_without_command=True,

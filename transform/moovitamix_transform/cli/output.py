@@ -44,8 +44,8 @@ def print_table(
 ) -> None:
     """Numbers to the right, nulls as a dash. Piped, it is as wide as its content.
 
-    On a terminal that is too narrow the column `prose` wraps; without one, each row becomes a block of lines, a
-    column a line, so that no value is broken.
+    On a terminal that is too narrow the column `prose` wraps; where that is not enough, each row becomes a block of
+    lines, a column a line, so that no value is broken.
     """
     console = consoles().out
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -56,10 +56,10 @@ def print_table(
         table.add_row(*(Text(shown(column, row[column])) for column in columns))
     if title:
         console.print(title, soft_wrap=True)
-    width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    width = console.measure(table, options=console.options.update(width=10_000))
     if not console.is_terminal:
-        console.width = max(width, 1)
-    elif width > console.width and prose is None:
+        console.width = max(width.maximum, 1)
+    elif width.maximum > console.width and (prose is None or width.minimum > console.width):
         _print_blocks(console, rows, columns)
         return
     console.print(table)

@@ -144,9 +144,11 @@ def land(
     streams = _full_refresh(full_refresh, "land")
     progress = RunProgress(consoles().err, log_level)
     with _ledger_told(warehouse) as ended, progress.shown():
-        runner.land(
+        run = runner.land(
             Warehouse(warehouse), sys.stdin.fileno(), progress, echo_state, full_refresh=streams, ended=ended.append
         )
+    if not any(entry.received for entry in run.streams):
+        consoles().err.print("note: expected Airbyte messages with records, none came", soft_wrap=True)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def prune(
     rows = [{"stream": stream, **counts} for stream, counts in pruned.streams.items()]
     print_table(rows, ("stream", "records", "bytes of text"), title="Observations that repeat the one before them")
     out = consoles().out
-    kept = f"{pruned.kept_builds:,} stay"
+    kept = f"{pruned.kept_builds:,} {'stays' if pruned.kept_builds == 1 else 'stay'}"
     size = f"{pruned.bytes:,}" if apply else f"at least {pruned.bytes:,}"  # compaction frees more
     out.print(f"\n{'Forgotten' if apply else 'Old'} builds: {pruned.old_builds:,}; {kept}. Files: {size} bytes.")
     if not apply:

@@ -36,7 +36,9 @@ def state(
 def reset(
     context: typer.Context,
     stream: Annotated[str, typer.Argument(metavar="STREAM", help="The stream whose state to forget.")],
-    warehouse: Annotated[str | None, typer.Option("--warehouse", "-w", help="The folder the tables live in.")] = None,
+    warehouse: Annotated[
+        str | None, typer.Option("--warehouse", "-w", help="As that of `state`, which it replaces.")
+    ] = None,
 ) -> None:
     """Forget a stream's state: the next sync reads it whole. No record is touched."""
     if stream not in STREAMS:

@@ -13,6 +13,7 @@ from moovitamix_transform.cli.output import Row, print_object, print_table
 from moovitamix_transform.data_warnings import all_warnings
 from moovitamix_transform.runs import Run, StreamLedger
 from moovitamix_transform.warehouse import Warehouse
+from moovitamix_transform.wording import counted
 
 NO_STREAM = "(names no stream)"
 
@@ -71,7 +72,7 @@ def print_quarantined(warehouse: Warehouse, run: Run, console: Console) -> None:
     lines = warehouse.count("source/_lines")
     if records or lines:
         command = command_line("quarantine list", warehouse)
-        text = f"quarantined: {records:,} records, {lines:,} lines; `{command}` says why"
+        text = f"quarantined: {counted(records, 'record')}, {counted(lines, 'line')}; `{command}` says why"
         console.print(text, soft_wrap=not console.is_terminal)
 
 
@@ -106,6 +107,5 @@ def print_landing(warehouse: Warehouse, run: Run, console: Console) -> None:
         )
     if lines := sum(entry.quarantined_lines for entry in run.streams):
         command = command_line("show _lines", warehouse)
-        console.print(f"quarantined: {lines:,} lines that are no records; `{command}` shows them", soft_wrap=True)
-    if not any(entry.received for entry in run.streams):
-        console.print("note: expected Airbyte messages with records, none came", soft_wrap=True)
+        that, shows = ("is no record", "shows it") if lines == 1 else ("are no records", "shows them")
+        console.print(f"quarantined: {counted(lines, 'line')} that {that}; `{command}` {shows}", soft_wrap=True)

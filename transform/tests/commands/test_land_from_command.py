@@ -51,10 +51,18 @@ def test_it_tells_each_streams_counts_and_the_files_that_were_landed_before(moov
         "tracks: 2 received, 1 landed, 1 quarantined lines",
         "users: 1 received, 1 landed, 0 quarantined lines",
         "listen_history: 0 received, 0 landed, 0 quarantined lines",
-        "quarantined: 1 lines that are no records; `moovitamix show _lines` shows them",
+        "quarantined: 1 line that is no record; `moovitamix show _lines` shows it",
         "1 file was landed before: each is landed once",
     ]
     assert "users: 2 records" in first.err.splitlines()[0], "expected progress"
+
+    again = moovitamix("land", "--from", "air byte/users/*")
+
+    assert again.code == 0
+    assert again.err.splitlines()[-2:] == [
+        "listen_history: 0 received, 0 landed, 0 quarantined lines",
+        "2 files were landed before: each is landed once",
+    ], "expected no word of messages that none asked for"
 
 
 def test_what_was_landed_from_files_is_built_checked_explained_and_listed(moovitamix: Command, file):

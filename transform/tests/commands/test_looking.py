@@ -240,14 +240,14 @@ for stream in ("tracks", "users", "listen_history"): status(stream, "COMPLETE")
     assert (run.code, build.code, check.code, another.code) == (0, 0, 0, 3), run.err + check.out
     assert "accepted warning: 1 tracks updated before they were created" in run.out
     outcomes = {row["detail"]: row["outcome"] for row in json.loads(check.out) if row["check"] == "warning"}
-    assert outcomes["tracks_updated_before_created: 1 rows"] == "accepted"
+    assert outcomes["tracks_updated_before_created: 1 row"] == "accepted"
     assert "\nwarning: 1 tracks updated before" in another.out
 
 
 def test_what_was_left_out_of_the_tables_is_told_beside_json_too(moovitamix: Command, source: Command):
     run = moovitamix("run", "--source", source("track('x'), print('what?'), sync()"), "--json")
 
-    assert run.err.splitlines()[-1] == "quarantined: 1 records, 1 lines; `moovitamix quarantine list` says why"
+    assert run.err.splitlines()[-1] == "quarantined: 1 record, 1 line; `moovitamix quarantine list` says why"
     assert json.loads(run.out)["status"] == "succeeded"
 
 
@@ -281,6 +281,21 @@ def test_a_table_fits_a_terminal_of_80_columns_with_every_name_whole(
     assert [line for line in lines if len(line) > 80] == []
     whole = {"tables": "user_track_interactions", "show": "track_id", "quarantine": "duration_unreadable"}
     assert any(whole.get(command[0], "user_track_interactions") in line for line in lines), seen.out
+
+
+@pytest.mark.parametrize("columns", [25, 50])
+@pytest.mark.parametrize("command", ["tables", "check"])
+def test_where_even_that_is_too_wide_each_row_is_a_block_and_no_value_is_cut(
+    on_terminal: Command, moovitamix: Command, house: str, command: str, columns: int
+):
+    seen = on_terminal(command, "--warehouse", house, columns=columns)
+
+    rows = json.loads(moovitamix(command, "--warehouse", house, "--json").out)
+    assert seen.out.count("── row ") == len(rows)
+    named = "table" if command == "tables" else "subject"
+    assert re.findall(rf"^{named} +(.+)$", seen.out, re.MULTILINE) == [row[named] for row in rows]
+    counted = [f"{row['rows']:,}" for row in rows if command == "tables" and row["rows"] is not None]
+    assert re.findall(r"^rows +([0-9,]+)$", seen.out, re.MULTILINE) == counted
 
 
 def test_a_control_character_in_the_data_cannot_reach_the_terminal():
