@@ -37,23 +37,23 @@ next block is read, or a parser that hands out the texts as one Arrow column. Du
 first line that is no JSON."""
 
 BUILD_BOUNDS = """\
-What bounds it: the cores, which are busy (two tables at a time take as long: 38.9 s of 39.1). Of the time for 5·10⁶ lists
-`base_listen_history` takes a quarter, half as long again as DuckDB, for each value is judged as text before it is cast;
-`user_track_interactions` a fifth (32 million groups, as long as DuckDB), `stg_listen_history` a seventh, `fct_listens` an
-eighth, `user_profiles` a twelfth. A seventh is what DuckDB's files do not get: each row is held against its contract as
-it is written, and all keys for being unique (a twentieth); fields that appear or vanish are looked for in every text (a
-twentieth); ledger and warnings are counted. What would remove it: without those proofs the two take as long. Polars' own
-Parquet writer in place of delta-rs' would save a thirteenth, for files up to a quarter larger, which take longer to
-read. Rows that lie by user would save as much as sorting them costs."""
+What bounds it: the cores, which are busy (two tables at a time take as long: 38.9 s of 39.1). Of the time for 5·10⁶
+lists `base_listen_history` takes a quarter, half as long again as DuckDB, for each value is judged as text before it
+is cast; `user_track_interactions` a fifth (32 million groups, as long as DuckDB), `stg_listen_history` a seventh,
+`fct_listens` an eighth, `user_profiles` a twelfth. A seventh is what DuckDB's files do not get: each row is held
+against its contract as it is written, and all keys for being unique (a twentieth); fields that appear or vanish are
+looked for in every text (a twentieth); ledger and warnings are counted. What would remove it: without those proofs
+the two take as long. Polars' own Parquet writer in place of delta-rs' would save a thirteenth, for files up to a
+quarter larger, which take longer to read. Rows that lie by user would save as much as sorting them costs."""
 
 DAY_BOUNDS = """\
-What bounds it: what a day touches nearly everywhere. A hundredth of new lists is of a third of the users, and of pairs
-in all files of `user_track_interactions`: of the time at 5·10⁶ lists that table takes a third, two thirds of it to write
-all its files again (half of a MERGE); a third of `user_profiles` a sixth, `track_popularity` a sixteenth, the keys' count
-of the ledger a twentieth: all grow with the total. The catalogue is read whole every day, and `dim_*_history` is made of
-all its reads (a sixteenth). An eighth is the start of the process and a commit a table. Parts by user would not help,
-since a day touches all of them. What would: deletion vectors, which delta-rs does not write. A correction of an old list
-costs a read of the files that hold lists of its key."""
+What bounds it: what a day touches nearly everywhere. A hundredth of new lists is of a third of the users, and of
+pairs in all files of `user_track_interactions`: of the time at 5·10⁶ lists that table takes a third, two thirds of it
+to write all its files again (half of a MERGE); a third of `user_profiles` a sixth, `track_popularity` a sixteenth,
+the keys' count of the ledger a twentieth: all grow with the total. The catalogue is read whole every day, and
+`dim_*_history` is made of all its reads (a sixteenth). An eighth is the start of the process and a commit a table.
+Parts by user would not help, since a day touches all of them. What would: deletion vectors, which delta-rs does not
+write. A correction of an old list costs a read of the files that hold lists of its key."""
 
 API_BOUNDS = """\
 What bounds it: the connector, whose messages are landed as they come, on the other core. The build begins when the

@@ -25,7 +25,7 @@ PERSON_COLUMNS = ("table", "layer", "rows", "build_id", "grain")
 
 
 def tables(warehouse: WarehouseOption = DEFAULT_WAREHOUSE, as_json: JsonOption = False) -> None:
-    """List every table: layer, rows, build, grain; with --json its Delta version, too."""
+    """List every table: layer, rows, build, grain. With --json its Delta version, too."""
     rows = listings.tables(reading(warehouse))
     if as_json:
         print_json(rows)
