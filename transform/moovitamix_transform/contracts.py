@@ -17,9 +17,12 @@ class Contract(dy.Schema):
 
     Attributes:
         rows_by: the columns of tables before it, as `table.column`, that decide which rows there are.
+        place: a column of the key that counts up where rows share the rest of it, which mostly come one after the
+            other: such a run is judged as one. None where there is none.
     """
 
     rows_by: ClassVar[tuple[str, ...]] = ()
+    place: ClassVar[str | None] = None
 
 
 def made_of(*columns: str, chosen_by: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
@@ -92,29 +95,32 @@ def _cast(name: str, dtype: pl.DataType) -> nw.Expr:
 
 class Judge:
     """Holds the rows of a table against its contract as they pass, a batch at a time: to read a table again that was
-    just written takes a tenth of the seconds of a build. The keys are held as 64-bit hashes."""
+    just written takes a tenth of the seconds of a build. Of the keys it holds 64-bit hashes."""
 
     def __init__(self, table: str, contract: type[Contract]) -> None:
         self._table, self._contract = table, contract
-        self._keys: list[pl.Series] = []  # a batch each, from any thread
+        self._keys: list[pl.DataFrame] = []  # a batch each, from any thread
+        self._counts: list[int] = []
         self._is_broken = False
 
     def watch(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """The same rows, which are judged when they are computed. ContractBroken where the columns are others."""
-        _require_columns(self._table, rows, self._contract)
-        return rows.map_batches(self._judge, schema=schema(self._contract), streamable=True)
+        got, expected = rows.collect_schema(), schema(self._contract)
+        if got != expected:
+            raise ContractBroken(f"{self._table}: expected the columns {_listed(expected)}, got {_listed(got)}")
+        return rows.map_batches(self._judge, schema=expected, streamable=True)
 
     def _judge(self, batch: pl.DataFrame) -> pl.DataFrame:
-        judged = batch.select(*_judgement(self._contract))
-        self._keys.append(judged["key"])
-        if not judged["is_kept"].all():
+        if not batch.select(keeps(self._contract).all()).item():
             self._is_broken = True
+        self._keys.append(_keys(batch, self._contract))
+        self._counts.append(batch.height)
         return batch
 
     @property
     def count(self) -> int:
         """The rows that passed."""
-        return sum(map(len, self._keys))
+        return sum(self._counts)
 
     def is_satisfied(self) -> bool:
         """Whether every row that passed keeps the contract. False may be a collision of two hashes, or a contract that
@@ -125,9 +131,13 @@ class Judge:
 
 
 def require(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
-    """ContractBroken, with the rule, the number and the first offenders, unless every row keeps the contract."""
-    _require_columns(table, rows, contract)
-    if _is_kept(rows, contract):
+    """ContractBroken, with the rule, the number and the first offenders, unless every row keeps the contract.
+
+    One streaming pass; a whole table in memory only names offenders.
+    """
+    judge = Judge(table, contract)
+    judge.watch(rows).select(pl.len()).collect(engine="streaming")
+    if judge.is_satisfied():
         return
     _, failure = contract.filter(rows.collect(engine="streaming"))
     broken = failure.counts()
@@ -165,31 +175,32 @@ def _rules(contract: type[Contract], name: str) -> dict[str, pl.Expr]:
     return contract.columns()[name].validation_rules(pl.col(name))
 
 
-def _is_kept(rows: pl.LazyFrame, contract: type[Contract]) -> bool:
-    """One streaming pass, with the key held as 64-bit hashes: a whole table in memory only names offenders.
+def _keys(batch: pl.DataFrame, contract: type[Contract]) -> pl.DataFrame:
+    """A row a key, `group` its hash. With a place, a row a run: `group` the hash of the rest of the key, `first` and
+    `last` the places of its ends."""
+    place = contract.place
+    group = pl.struct(name for name in contract.primary_key() if name != place).hash(seed=0)
+    if place is None:
+        return batch.select(group=group)
+    rows = batch.select(group=group, place=place)
+    group, at = pl.col("group"), pl.col("place")
+    goes_on = (group == group.shift(1)) & (at > at.shift(1))
+    rows = rows.with_columns(begins=~goes_on.fill_null(value=False))
+    ends = rows["begins"].shift(-1, fill_value=True)
+    return rows.filter("begins").select("group", first="place", last=rows.filter(ends)["place"])
 
-    False may be a collision of two hashes: the caller looks again, at the rows themselves.
-    """
-    if _has_rules_across_columns(contract):
-        return False  # which only dataframely itself can judge
-    judged = rows.select(*_judgement(contract)).collect(engine="streaming")
-    return bool(judged["is_kept"].all()) and _are_distinct(judged["key"])
 
-
-def _judgement(contract: type[Contract]) -> tuple[pl.Expr, pl.Expr]:
-    """Of each row: its `key` as a 64-bit hash, and whether it `is_kept`."""
-    return pl.struct(contract.primary_key()).hash(seed=0).alias("key"), keeps(contract).alias("is_kept")
-
-
-def _are_distinct(keys: pl.Series) -> bool:
+def _are_distinct(keys: pl.DataFrame) -> bool:
     """Counted in one column: the streaming engine's own `n_unique` takes three times as long."""
-    return keys.n_unique() == keys.len()
-
-
-def _require_columns(table: str, rows: pl.LazyFrame, contract: type[Contract]) -> None:
-    got, expected = rows.collect_schema(), schema(contract)
-    if got != expected:
-        raise ContractBroken(f"{table}: expected the columns {_listed(expected)}, got {_listed(got)}")
+    group, first, last = (pl.col(name) for name in ("group", "first", "last"))
+    if keys["group"].n_unique() == keys.height:
+        return True
+    if "first" not in keys.columns:
+        return False
+    # A batch may end within a run. Those of one group are distinct where none begins before the other has ended.
+    again = keys.filter(group.is_duplicated()).sort("group", "first")
+    overlap = (group == group.shift(1)) & (first <= last.shift(1))
+    return not again.select(overlap.any()).item()
 
 
 @cache

@@ -15,6 +15,7 @@ class FctListens(contracts.Contract):
     """One row per (user_id, listened_at, position): one track in one list a user listened to."""
 
     rows_by = ("stg_listen_history.plays",)
+    place = "position"
 
     user_id = contracts.key(dy.Int64, "Who listened.", metadata=made_of("stg_listen_history.user_id"))
     track_id = dy.Int64(
