@@ -77,7 +77,8 @@ def open_next(warehouse: Warehouse, run: Run, first_generations: dict[str, int])
     lines = warehouse.scan("source/_lines").filter(pl.col("run_id") != run.run_id)
     for stream, first in first_generations.items():  # of files, the epoch's first reads landed before it was accepted
         mine = warehouse.scan(f"source/{stream}").filter(pl.col("_airbyte_generation_id") >= first)
-        lines = lines.join(mine.select(run_id="_run_id").unique(), on="run_id", how="anti")
+        mine = mine.select(run_id="_run_id", stream=pl.lit(stream)).unique()
+        lines = lines.join(mine, on=["run_id", "stream"], how="anti")
     closed = lines.select(pl.col("run_id").unique().sort()).collect().to_series().to_list()
     row = [(number, run.run_id, run.started_at, generations, closed)]
     warehouse.append(TABLE, pl.DataFrame(row, schema=SCHEMA, orient="row"), after=version)

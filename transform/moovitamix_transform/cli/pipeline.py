@@ -181,10 +181,11 @@ def _land_files(
                 "_airbyte_meta says which",
                 soft_wrap=True,
             )
-    for name in STREAMS:
-        for url in landing.unfinished(name):
+    for name, urls in landing.held_back.items():
+        for url in urls:
             err.print(
-                f"{name}: {url} landed in part: until the rest has, its generation shows of no key that it is gone",
+                f"{name}: {url} landed in part, so that its generation shows of no key that it is gone; name it again, "
+                "or the next generation shows it",
                 soft_wrap=True,
             )
     if landing.landed_before:

@@ -27,6 +27,8 @@ class FileLanding:
         received: rows of this run, by stream.
         landed_before: files that were named, but landed by a run before.
         changed: records of the files a value of which Airbyte changed before it wrote them, by stream.
+        held_back: by stream, the files that landed in part and keep one of its last two generations from proving that a
+            key is gone.
     """
 
     warehouse: Warehouse
@@ -35,6 +37,8 @@ class FileLanding:
     received: Counter[str | None] = field(default_factory=Counter)
     landed_before: int = 0
     changed: Counter[str] = field(default_factory=Counter)
+    held_back: dict[str, list[str]] = field(default_factory=dict)
+    _landed: dict[str, registry.Row] = field(default_factory=dict)
     _ordinals: Iterator[int] = field(default_factory=lambda: count(1))
 
     def land(self, files: Sequence[NamedFile]) -> None:
@@ -49,7 +53,7 @@ class FileLanding:
         newest = {table: self._newest(table) for table in map(path, (*streams, "_lines"))}
         for stream in streams:
             origins.require(self.warehouse, stream, "files")
-        landed = registry.by_url(self.warehouse)
+        landed = self._landed = registry.by_url(self.warehouse)
         news = [file for file in files if not registry.is_landed(landed, file)]
         self.landed_before = len(files) - len(news)
         for file in news:
@@ -63,11 +67,15 @@ class FileLanding:
             self.changed[file.stream] += read.changed_count
         self._tell_generations(streams)
 
-    def unfinished(self, stream: str) -> dict[str, Any]:
-        """The places of the files that are landed in part, as a run that was killed leaves them, by URL."""
-        landed = registry.by_url(self.warehouse)
-        files: dict[str, Any] = self.warehouse.metadata(path(stream)).get("files") or {}
-        return {url: place for url, place in files.items() if url not in landed}
+    def _unfinished(self, stream: str) -> dict[str, set[int]]:
+        """The files that landed in part, as a run that was killed leaves them: by URL, the generations that came."""
+        found: dict[str, set[int]] = {}
+        for table in (path(stream), path("_lines")):
+            places: dict[str, Any] = self.warehouse.metadata(table).get("files") or {}
+            for url, place in places.items():
+                if url not in self._landed and place.get("stream", stream) == stream:
+                    found.setdefault(url, set()).update(place.get("generation_ids", ()))
+        return found
 
     def _newest(self, table: str) -> tuple[int, Metadata]:
         version = self.warehouse.version(table)
@@ -83,16 +91,15 @@ class FileLanding:
         by = ["stream", "generation_id"]
         files = self.warehouse.scan(registry.TABLE).filter(pl.col("stream").is_in(streams))
         files = files.explode("generation_ids").drop_nulls("generation_ids").rename({"generation_ids": "generation_id"})
-        there = files.group_by(by).agg(odd=pl.col("line_count").sum())
-        open_ = [
-            (stream, each)
-            for stream in streams
-            for place in self.unfinished(stream).values()
-            for each in place.get("generation_ids", ())
-        ]
-        is_open = pl.struct(by).is_in([dict(zip(by, each, strict=True)) for each in open_]) if open_ else pl.lit(False)
-        is_latest = pl.col("generation_id") == pl.col("generation_id").max().over("stream")
-        there = there.with_columns(is_past=~is_latest & ~is_open)
+        there = files.group_by(by).agg(odd=pl.col("line_count").sum()).collect()
+        there = there.with_columns(is_past=pl.col("generation_id") < pl.col("generation_id").max().over("stream"))
+        for stream in streams:
+            newest = there.filter(pl.col("stream") == stream)["generation_id"].sort().tail(2).to_list()
+            for url, ids in self._unfinished(stream).items():
+                is_open = (pl.col("stream") == stream) & pl.col("generation_id").is_in(sorted(ids))
+                there = there.with_columns(is_past=pl.col("is_past") & ~is_open)
+                if any(each >= min(newest, default=each) for each in ids):
+                    self.held_back.setdefault(stream, []).append(url)
         reads = self.warehouse.scan(path("generations")).group_by(by)
         told = reads.agg(is_complete=pl.col("completed_at").is_not_null().any(), told=pl.col("unreadable_count").sum())
         now = datetime.now(UTC)
@@ -101,7 +108,8 @@ class FileLanding:
             pl.col("is_past") & ~pl.col("is_complete").fill_null(value=False),
         )
         news = (
-            there.join(told, on=by, how="left")
+            there.lazy()
+            .join(told, on=by, how="left")
             .with_columns(is_completed=is_completed, unreadable_count=pl.col("odd") - pl.col("told").fill_null(0))
             .filter(is_new | pl.col("is_completed") | (pl.col("unreadable_count") > 0))
             .with_columns(run_id=pl.lit(self.run_id), started_at=pl.lit(now, INSTANT))

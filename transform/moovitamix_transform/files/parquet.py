@@ -108,7 +108,7 @@ def _object(text: str | None) -> bytes | None:
 
 def _flattened(records: pl.DataFrame) -> list[bytes | None]:
     readable = records.select(_iso(name, dtype) for name, dtype in records.schema.items())
-    may_be_odd = any(_holds(dtype, pl.Float32, pl.Float64) for dtype in records.dtypes)
+    may_be_odd = any(_holds(dtype, pl.Float16, pl.Float32, pl.Float64) for dtype in records.dtypes)
     return [
         joined((name, _encoder.encode(value)) for name, value in row.items())
         if not may_be_odd or _writable(row) == row
@@ -137,7 +137,7 @@ def _writable(value: Any) -> Any:  # noqa: ANN401 - whatever a cell holds
 
 def _iso(name: str, dtype: pl.DataType) -> pl.Expr:
     """An instant as the API writes it: without a zone, without a fraction where it is zero; one that no calendar has as
-    its number. Other columns as they are."""
+    its number. Other columns as they are, instants inside lists and objects to the microsecond."""
     column = pl.col(name)
     if not isinstance(dtype, pl.Datetime):
         return column

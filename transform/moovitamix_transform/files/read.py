@@ -79,7 +79,13 @@ class FileRead:
             self._require_new(rows)
         if rows.odd:
             number, last = rows.odd[-1]
-            self._append(path("_lines"), self._lines(rows), {"number": number, "sha256": _sha256(last.text)}, {})
+            place = {
+                "number": number,
+                "sha256": _sha256(last.text),
+                "stream": self.file.stream,
+                "generation_ids": sorted(self._generation_ids),
+            }
+            self._append(path("_lines"), self._lines(rows), place, {})
         if rows.numbers:
             table = path(self.file.stream)
             place = {
@@ -169,18 +175,19 @@ class FileRead:
         raise FileRefused(
             f"{self.file.shown}: expected the line that is no record as its row {self._lines_at['number']}, up to "
             "which a run that was killed had landed it, got another; Airbyte never changes a file. What landed of it "
-            "stays, nothing more was landed; under another name it is a new file"
+            "stays, nothing more was landed; put it back as it was and name it again"
         )
 
     def _require_no_copy(self, first_raw_id: str) -> None:
-        others = {url: row["first_raw_id"] for url, row in self.landed.items()}
-        others |= {url: place["first_raw_id"] for url, place in self._unfinished(path(self.file.stream)).items()}
-        copied = [url for url, other in others.items() if other == first_raw_id and url != self.file.url]
-        if copied:
-            raise FileRefused(
-                f"{self.file.shown}: expected records that are new, got those of {copied[0]}, which are landed: its "
-                f"first one, {first_raw_id}, is the same. Nothing of it was landed"
-            )
+        whole = {url: row["first_raw_id"] for url, row in self.landed.items()}
+        in_part = {url: place["first_raw_id"] for url, place in self._unfinished(path(self.file.stream)).items()}
+        for url, other in (whole | in_part).items():
+            if other == first_raw_id and url != self.file.url:
+                state = "which are landed" if url in whole else "which landed in part (name it so again)"
+                raise FileRefused(
+                    f"{self.file.shown}: expected records that are new, got those of {url}, {state}: its first one, "
+                    f"{first_raw_id}, is the same. Nothing of it was landed"
+                )
 
     def _require_new(self, rows: Batch) -> None:
         """A build joins records by their raw ids: one that the source table has twice would fail each one from then on.

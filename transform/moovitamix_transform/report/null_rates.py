@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from moovitamix_transform import null_counts
 from moovitamix_transform.builds import Build
 from moovitamix_transform.catalog import require_kept
 from moovitamix_transform.errors import NoSuchBuild
@@ -30,7 +31,7 @@ class NullRate:
 
 
 def of_builds(warehouse: Warehouse, kept: list[Build]) -> list[NullRate]:
-    """Every nullable column in each of the newest builds, the newest build first: from the tables' logs alone.
+    """Every nullable column in each of the newest builds, the newest build first.
 
     A build of which a table cannot be read any more has no rows here.
     """
@@ -48,8 +49,5 @@ def _is_readable(warehouse: Warehouse, build: Build) -> bool:
 
 
 def _of_table(warehouse: Warehouse, build: Build, table: str) -> Iterator[NullRate]:
-    model, version = models()[table], build.tables[table]
-    rows, nulls = warehouse.count(model.path, version), warehouse.null_counts(model.path, version)
-    for name, column in model.contract.columns().items():
-        if column.nullable and name in nulls:
-            yield NullRate(build.build_id, table, name, nulls[name], rows)
+    for each in null_counts.of_table(warehouse, models()[table], build.tables[table]):
+        yield NullRate(build.build_id, table, each.column, each.nulls, each.rows)
