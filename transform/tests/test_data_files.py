@@ -1,12 +1,14 @@
 """What a table's Parquet files say of its rows, for who reads and writes them without delta-rs."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 from moovitamix_transform.errors import WarehouseError
 from moovitamix_transform.warehouse import DataFile, Warehouse
+from moovitamix_transform.warehouse.data_files import FILE
 
 TABLE = "marts/fct_listens"
 ROWS = pl.DataFrame({"user_id": [1, 2, 3]})
@@ -39,6 +41,13 @@ def written(warehouse: Warehouse, name: str, *user_ids: int) -> DataFile:
 
 def user_ids(warehouse: Warehouse, version: int) -> list[int]:
     return sorted(warehouse.scan(TABLE, version).collect()["user_id"])
+
+
+def added(warehouse: Warehouse, version: int) -> list[DataFile]:
+    """The files that a commit added, as its log tells of them."""
+    log = Path(warehouse.uri(TABLE), "_delta_log", f"{version:020}.json").read_text()
+    adds = [json.loads(line)["add"] for line in log.splitlines() if "add" in json.loads(line)]
+    return [DataFile(each["path"], each["size"], json.loads(each["stats"])) for each in adds]
 
 
 def test_a_table_with_deletion_vectors_is_refused_by_its_name(warehouse: Warehouse):
@@ -138,3 +147,57 @@ def test_more_than_appends_cannot_be_told_as_appended_files(warehouse: Warehouse
         newest = warehouse.append(TABLE, pl.DataFrame({"user_id": [5], "name": ["x"]}), is_wider=True)
 
     assert warehouse.added_files(TABLE, known, newest) is None
+
+
+def test_rows_of_many_files_are_each_written_once_and_told_of_by_file(tmp_path: Path):
+    house = Warehouse(str(tmp_path / "warehouse"))
+    count = 2 * FILE // 128
+    numbers = pl.LazyFrame({"user_id": pl.int_range(count, eager=True)}).with_columns(
+        listened_at=pl.from_epoch("user_id", time_unit="us").dt.replace_time_zone("UTC"),
+        name=pl.when(pl.col("user_id") % 4 == 0).then(pl.lit("Ada")),
+        plays=pl.concat_list(["user_id"] * 16),  # 128 bytes
+    )
+
+    with house.writing():
+        version = house.overwrite(TABLE, numbers)
+
+    rows = house.scan(TABLE, version).select(pl.len(), pl.col("user_id").n_unique(), ends=pl.col("user_id").max())
+    assert rows.collect().row(0) == (count, count, count - 1)
+    files = added(house, version)
+    assert len(files) > 2
+    for file in files:
+        uri = f"{house.uri(TABLE)}/{file.path}"
+        found = pl.read_parquet(uri)
+        ends = found["listened_at"].min(), found["listened_at"].max()
+        assert all(isinstance(each, datetime) for each in ends)
+        assert file.statistics == {
+            "numRecords": found.height,
+            "minValues": {"user_id": found["user_id"].min(), "listened_at": f"{ends[0]:%Y-%m-%dT%H:%M:%S.%fZ}"},
+            "maxValues": {"user_id": found["user_id"].max(), "listened_at": f"{ends[1]:%Y-%m-%dT%H:%M:%S.%fZ}"},
+            "nullCount": {"user_id": 0, "listened_at": 0, "name": found["name"].null_count()},
+        }
+    assert house.null_counts(TABLE, version)["name"] == count - len(range(0, count, 4))
+    assert house.newest(TABLE, "listened_at", version) == datetime.fromtimestamp(0, UTC) + timedelta(
+        microseconds=count - 1
+    )
+
+
+def test_rows_that_cannot_be_computed_to_their_end_are_not_committed(warehouse: Warehouse):
+    before = warehouse.version(TABLE)
+    ids = pl.LazyFrame({"user_id": ["1"] * (FILE // 4) + ["x"]})
+
+    with pytest.raises(WarehouseError, match="could not write the new version: conversion from `str` to `i64` failed"):
+        warehouse.overwrite(TABLE, ids.select(pl.col("user_id").cast(pl.Int64)))
+
+    assert warehouse.version(TABLE) == before
+    assert user_ids(warehouse, before) == [1, 2, 3]
+    litter = warehouse.vacuum(TABLE, {before}, is_dry=False)
+    assert litter
+    assert len(list(Path(warehouse.uri(TABLE)).glob("*.parquet"))) == 1
+
+
+def test_no_rows_are_a_version_without_files(warehouse: Warehouse):
+    version = warehouse.overwrite(TABLE, ROWS.clear().lazy())
+
+    assert warehouse.data_files(TABLE, version) == []
+    assert warehouse.scan(TABLE, version).collect().equals(ROWS.clear())

@@ -3,17 +3,17 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import ColumnProperties, CommitProperties, DeltaTable, Schema, Transaction, WriterProperties
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake._internal import DeltaFileSystemHandler, ObjectInputFile
 from deltalake.exceptions import DeltaError
 from deltalake.table import FilePruningPredicateType, FilterType
 
 from moovitamix_transform.errors import WarehouseError, first_line
+from moovitamix_transform.warehouse.data_files import DataFile
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
@@ -27,24 +27,7 @@ _SOURCE_CONFIGURATION = {**CONFIGURATION, "delta.enableChangeDataFeed": "true"}
 # What a reader of the Parquet files alone would read wrong: rows that are there no more, columns under other names.
 UNREAD_FEATURES = {"deletionVectors": "deletion vectors", "columnMapping": "column mapping"}
 
-ROW_GROUP = 131_072  # rows
-
 Metadata = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A Parquet file of a table.
-
-    Attributes:
-        path: in the table's folder, not percent-encoded.
-        size: in bytes.
-        statistics: as Delta's log has them: numRecords, minValues, maxValues, nullCount.
-    """
-
-    path: str
-    size: int
-    statistics: dict[str, Any] = field(default_factory=dict)
 
 
 class Table(DeltaTable):
@@ -100,17 +83,6 @@ def appended(commits: Sequence[bytes]) -> list[DataFile] | None:
             return None
         files.append(DataFile(unquote(action["path"]), action["size"], json.loads(action["stats"])))
     return files
-
-
-def writing(schema: pl.Schema) -> WriterProperties:
-    """How the files of a whole version are written. In small row groups, which whoever reads them holds a few of at a
-    time, and no dictionary of what hardly repeats: a quarter of the CPU seconds of a large table, for the same size."""
-    unlike = [name for name, dtype in schema.items() if isinstance(dtype, pl.Datetime) or name == "raw_id"]
-    return WriterProperties(
-        compression="SNAPPY",
-        max_row_group_size=ROW_GROUP,
-        column_properties={name: ColumnProperties(dictionary_enabled=False) for name in unlike},
-    )
 
 
 def object_at(url: str) -> ObjectInputFile:

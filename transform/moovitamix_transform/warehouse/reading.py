@@ -13,15 +13,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from moovitamix_transform.errors import NoSuchTable, WarehouseError
-from moovitamix_transform.warehouse.delta import (
-    UNREAD_FEATURES,
-    DataFile,
-    Metadata,
-    Table,
-    appended,
-    explained,
-    object_at,
-)
+from moovitamix_transform.warehouse.data_files import DataFile
+from moovitamix_transform.warehouse.delta import UNREAD_FEATURES, Metadata, Table, appended, explained, object_at
 from moovitamix_transform.warehouse.location import Location
 
 T = TypeVar("T")

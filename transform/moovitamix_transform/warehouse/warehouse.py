@@ -1,6 +1,5 @@
 """The Delta tables of one folder or bucket prefix: read, written and committed to, each by its path in it."""
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,22 +9,22 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from urllib.parse import unquote
+from uuid import uuid4
 
 import polars as pl
 from deltalake import DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from moovitamix_transform.errors import NewerLayout, NotAWarehouse, NoWarehouse, WarehouseInUse
+from moovitamix_transform.warehouse import data_files
+from moovitamix_transform.warehouse.data_files import DataFile
 from moovitamix_transform.warehouse.delta import (
-    CONFIGURATION,
-    DataFile,
     Metadata,
     configuration,
     delta_schema,
     explained,
     properties,
-    writing,
 )
 from moovitamix_transform.warehouse.lock import LOCK, is_locked, locked
 from moovitamix_transform.warehouse.reading import Reading
@@ -203,25 +202,21 @@ class Warehouse(Reading):
 
     def overwrite(self, table: str, rows: pl.LazyFrame) -> int:
         """One commit that replaces every row, streamed. Returns the version; earlier ones stay readable."""
-        what = "could not write the new version"
-        options: dict[str, object] = {
-            "schema_mode": "overwrite",
-            "configuration": CONFIGURATION,
-            "writer_properties": writing(rows.collect_schema()),
-        }
-        if not self.exists(table):
-            if self.is_local:
-                with explained(f"{self.uri(table)}: {what}"):
-                    self._make_parent(table)
-                    options["commit_properties"] = properties(None)
-                    rows.sink_delta(self.uri(table), mode="overwrite", delta_write_options=options)
-                    return self.version(table)
-            # delta-rs turns the later of two creations into an append: without rows that does no harm.
-            self.append(table, pl.DataFrame(schema=rows.collect_schema()))
-        with self._committing(table, what) as opened:
-            options["commit_properties"] = properties(None, is_next=True)
-            rows.sink_delta(opened, mode="overwrite", delta_write_options=options)
-            return self._kept(table, opened)
+        schema = rows.collect_schema()
+        with explained(f"{self.uri(table)}: could not write the new version"):
+            self._make_folder(table)
+            # A loop would hold the part that was written until it is given the next.
+            written = list(map(partial(self._written, table), data_files.parts(rows)))
+        return self.commit_files(table, schema, written)
+
+    def _written(self, table: str, rows: pl.DataFrame) -> DataFile:
+        """A file in the table's folder. It is none of the table's before it is committed: until then it is litter,
+        which `prune` takes away."""
+        name = f"part-{uuid4()}.snappy.parquet"
+        uri = f"{self.uri(table)}/{name}"
+        data_files.write(rows, uri, self._polars_options)
+        count = data_files.count(uri, self._polars_options)
+        return DataFile(name, self._size(uri), {"numRecords": count, **data_files.ends_and_nulls(rows)})
 
     def commit_files(
         self,
@@ -237,15 +232,24 @@ class Warehouse(Reading):
         Args:
             removed: the files of version `known` that these replace; None when they replace every row.
         """
-        if not self.exists(table):
-            self._make_parent(table)
-            self.append(table, pl.DataFrame(schema=schema))
+        what = f"could not commit {len(added)} files"
         now = int(datetime.now(UTC).timestamp() * 1000)
-        adds = [
-            AddAction(each.path, each.size, {}, now, data_change=True, stats=json.dumps(each.statistics))
-            for each in added
-        ]
-        with self._committing(table, f"could not commit {len(added)} files") as opened:
+        adds = [AddAction(each.path, each.size, {}, now, True, each.statistics_json()) for each in added]
+        if not self.exists(table):
+            if self.is_local:
+                self._make_folder(table)
+                with explained(f"{self.uri(table)}: {what}"):
+                    create_table_with_add_actions(
+                        self.uri(table),
+                        delta_schema(schema),
+                        adds,
+                        configuration=configuration(table),
+                        commit_properties=properties(None),
+                    )
+                return self.version(table)
+            # delta-rs turns the later of two creations into an append: without rows that does no harm.
+            self.append(table, pl.DataFrame(schema=schema))
+        with self._committing(table, what) as opened:
             if known is not None and opened.version() != known:  # what a killed build left on top
                 opened.restore(known)
             gone = [RemoveAction(each.path, True, now, each.size) for each in removed or ()]
@@ -320,9 +324,9 @@ class Warehouse(Reading):
                 freed += self._size(f"{self.uri(table)}/{unquote(name)}")
         return freed
 
-    def _make_parent(self, table: str) -> None:
+    def _make_folder(self, table: str) -> None:
         if self.is_local:
-            Path(self.uri(table)).parent.mkdir(parents=True, exist_ok=True)
+            Path(self.uri(table)).mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def _committing(self, table: str, what: str, after: int | None = None) -> Iterator[DeltaTable]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -114,12 +113,6 @@ def _statistics(warehouse: Warehouse, path: str) -> dict[str, Any]:
         if all(part.has_min_max for part in parts if part.num_values):
             ends = [part for part in parts if part.has_min_max]
             if ends:
-                found["minValues"][name] = _json(min(part.min for part in ends))
-                found["maxValues"][name] = _json(max(part.max for part in ends))
+                found["minValues"][name] = min(part.min for part in ends)
+                found["maxValues"][name] = max(part.max for part in ends)
     return found
-
-
-def _json(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return value.isoformat() if isinstance(value, date) else value
