@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -98,7 +99,7 @@ def _glob_escaped(folder: str) -> str:
 
 
 def _statistics(warehouse: Warehouse, path: str) -> dict[str, Any]:
-    """As Delta's log has them, from the file's own footer: of plain columns, not of lists."""
+    """What `data_files.ends_and_nulls` says of rows, and their count, from the file's own footer."""
     uri = warehouse.uri(path)
     footer = pq.read_metadata(uri if warehouse.is_local else object_at(uri))
     found: dict[str, Any] = {"numRecords": footer.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
@@ -112,7 +113,7 @@ def _statistics(warehouse: Warehouse, path: str) -> dict[str, Any]:
             found["nullCount"][name] = sum(part.null_count for part in parts)
         if all(part.has_min_max for part in parts if part.num_values):
             ends = [part for part in parts if part.has_min_max]
-            if ends:
+            if ends and isinstance(ends[0].min, int | date) and not isinstance(ends[0].min, bool):
                 found["minValues"][name] = min(part.min for part in ends)
                 found["maxValues"][name] = max(part.max for part in ends)
     return found
