@@ -215,8 +215,8 @@ class Warehouse(Reading):
         name = f"part-{uuid4()}.snappy.parquet"
         uri = f"{self.uri(table)}/{name}"
         data_files.write(rows, uri, self._polars_options)
-        count = data_files.count(uri, self._polars_options)
-        return DataFile(name, self._size(uri), {"numRecords": count, **data_files.ends_and_nulls(rows)})
+        records = data_files.count(uri, self._polars_options)
+        return DataFile(name, self._size(uri), {"numRecords": records, **data_files.ends_and_nulls(rows)})
 
     def commit_files(
         self,
