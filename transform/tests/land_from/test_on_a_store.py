@@ -23,7 +23,7 @@ BUCKET = "lake"
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """Its URL."""
-    command = [sys.executable, Path(__file__).with_name("s3_server.py")]
+    command = [sys.executable, Path(__file__).parents[1] / "s3_server.py"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
