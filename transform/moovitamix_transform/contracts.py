@@ -179,15 +179,15 @@ def _keys(batch: pl.DataFrame, contract: type[Contract]) -> pl.DataFrame:
     """A row a key, `group` its hash. With a place, a row a run: `group` the hash of the rest of the key, `first` and
     `last` the places of its ends."""
     place = contract.place
-    group = pl.struct(name for name in contract.primary_key() if name != place).hash(seed=0)
+    rest = [name for name in contract.primary_key() if name != place]
+    group = pl.struct(rest).hash(seed=0)
     if place is None:
         return batch.select(group=group)
-    rows = batch.select(group=group, place=place)
-    group, at = pl.col("group"), pl.col("place")
-    goes_on = (group == group.shift(1)) & (at > at.shift(1))
-    rows = rows.with_columns(begins=~goes_on.fill_null(value=False))
+    rows = batch.select(*rest, place=place)
+    is_next = [pl.col(name) == pl.col(name).shift(1) for name in rest] + [pl.col("place") > pl.col("place").shift(1)]
+    rows = rows.with_columns(begins=~pl.all_horizontal(is_next).fill_null(value=False))
     ends = rows["begins"].shift(-1, fill_value=True)
-    return rows.filter("begins").select("group", first="place", last=rows.filter(ends)["place"])
+    return rows.filter("begins").select(group=group, first="place", last=rows.filter(ends)["place"])
 
 
 def _are_distinct(keys: pl.DataFrame) -> bool:

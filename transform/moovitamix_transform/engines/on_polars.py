@@ -17,7 +17,7 @@ from moovitamix_transform.warehouse import Warehouse, explained
 # half of a MERGE (1.4 CPU seconds against 2.5 for 5.7 M rows).
 MERGED_PART = 0.001
 # Of the largest table that a model reads, so many rows at a time are gathered in memory.
-PART_ROWS = 10_000_000
+PART_ROWS = 12_500_000
 
 _HASH = "_row_hash"
 

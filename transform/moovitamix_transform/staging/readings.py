@@ -11,7 +11,6 @@ from moovitamix_transform.staging.json_fields import as_token
 _ONLY_DIGITS = r"^-?[0-9]+$"
 _OFFSET = r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?"
 _INSTANT = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]{{2}}:[0-9]{{2}}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|{_OFFSET})?$"
-_NUMBERS = r"^\[ *-?[0-9]+ *(?:, *-?[0-9]+ *)*\]$"
 _USUAL_INSTANT = r'^"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6}"$'  # as the API writes them
 _ANY_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
 _USUAL_FORMAT = '"%Y-%m-%dT%H:%M:%S.%6f"'
@@ -109,15 +108,17 @@ def _of_any_form(tokens: pl.Series) -> pl.Series:
 
 
 def _plays(tokens: pl.Series) -> pl.Series:
-    token, ids = pl.col("token"), pl.col("ids")
-    digits = pl.when(token.str.contains(_NUMBERS)).then(
-        token.str.replace_all(" ", "", literal=True).str.strip_chars("[]")
-    )
-    numbers = pl.DataFrame({"token": tokens}).select(ids=digits.str.split(","))
-    numbers = numbers.select(ids.cast(pl.List(pl.Int64), strict=False))
-    lists = _filled(numbers.to_series(), tokens, _any_items).to_frame("ids")
-    has_null = ids.list.eval(pl.element().is_null()).list.any()
-    return _numbered(lists.select(pl.when(~has_null).then(ids)).to_series())
+    token = pl.col("token")
+    between = token.str.replace_all(" ", "", literal=True).str.strip_prefix("[").str.strip_suffix("]")
+    ids = pl.when(token.str.starts_with("[")).then(between).str.split(",").cast(pl.List(pl.Int64), strict=False)
+    numbers = pl.DataFrame({"token": tokens}).select(ids).to_series()
+    return _numbered(_filled(_all_there(numbers), tokens, lambda others: _all_there(_any_items(others))))
+
+
+def _all_there(ids: pl.Series) -> pl.Series:
+    """Null for a list with a null in it."""
+    has_null = pl.col("ids").list.eval(pl.element().is_null()).list.any()
+    return pl.DataFrame({"ids": ids}).select(pl.when(~has_null).then("ids")).to_series()
 
 
 def _any_items(tokens: pl.Series) -> pl.Series:

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 import polars.selectors as cs
 
 FILE = 128 * 1024 * 1024  # bytes of its rows in memory, a fifth or so on disk
+COMPRESSION: Final = "LZ4_RAW"  # as small as Snappy; to read texts takes two thirds of the CPU seconds
 ROW_GROUP = 131_072  # rows: small, so that whoever reads a file can hold a few of them at a time
 
 
@@ -48,7 +49,7 @@ def parts(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
 
 def write(rows: pl.DataFrame, uri: str, options: dict[str, Any] | None) -> None:
     rows.write_parquet(
-        uri, compression="snappy", row_group_size=ROW_GROUP, storage_options=options, credential_provider=None
+        uri, compression="lz4", row_group_size=ROW_GROUP, storage_options=options, credential_provider=None
     )
 
 

@@ -20,6 +20,7 @@ from moovitamix_transform.errors import NewerLayout, NotAWarehouse, NoWarehouse,
 from moovitamix_transform.warehouse import data_files
 from moovitamix_transform.warehouse.data_files import DataFile
 from moovitamix_transform.warehouse.delta import (
+    APPENDED,
     Metadata,
     configuration,
     delta_schema,
@@ -148,6 +149,7 @@ class Warehouse(Reading):
                     mode="append",
                     configuration=configuration(table),
                     storage_options=self._options,
+                    writer_properties=APPENDED,
                     commit_properties=properties(metadata),
                 )
                 return self.version(table)
@@ -160,6 +162,7 @@ class Warehouse(Reading):
                     rows,
                     mode="append",
                     schema_mode="merge" if is_wider else None,
+                    writer_properties=APPENDED,
                     commit_properties=properties(metadata, after is not None, transaction),
                 )
             except CommitFailedError:
@@ -197,7 +200,13 @@ class Warehouse(Reading):
                 )
                 merge.when_matched_delete().execute()
             if added.height:
-                write_deltalake(opened, added, mode="append", commit_properties=properties(None, is_next=True))
+                write_deltalake(
+                    opened,
+                    added,
+                    mode="append",
+                    writer_properties=APPENDED,
+                    commit_properties=properties(None, is_next=True),
+                )
             return self._kept(table, opened)
 
     def overwrite(self, table: str, rows: pl.LazyFrame) -> int:
@@ -212,7 +221,7 @@ class Warehouse(Reading):
     def _written(self, table: str, rows: pl.DataFrame) -> DataFile:
         """A file in the table's folder. It is none of the table's before it is committed: until then it is litter,
         which `prune` takes away."""
-        name = f"part-{uuid4()}.snappy.parquet"
+        name = f"part-{uuid4()}.parquet"
         uri = f"{self.uri(table)}/{name}"
         data_files.write(rows, uri, self._polars_options)
         records = data_files.count(uri, self._polars_options)

@@ -295,6 +295,8 @@ def test_durations(token: str, expected: int | None):
         pytest.param("[1.5]", None, id="a_float"),
         pytest.param("[true]", None, id="a_boolean"),
         pytest.param("[[5]]", None, id="a_list_in_the_list"),
+        pytest.param("[[5,6]]", None, id="a_list_of_two_in_the_list"),
+        pytest.param("[5,\t6]", [5, 6], id="a_tab"),
         pytest.param("[9223372036854775808]", None, id="one_too_large"),
         pytest.param(f'["{"9" * 5000}"]', None, id="digits_beyond_what_python_reads"),
         pytest.param("5", None, id="no_list"),
