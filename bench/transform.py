@@ -37,14 +37,14 @@ next block is read, or a parser that hands out the texts as one Arrow column. Du
 first line that is no JSON."""
 
 BUILD_BOUNDS = """\
-What bounds it: the cores, which are busy (two tables at a time take as long: 38.9 s of 39.1). Of the time for 5·10⁶
-lists `base_listen_history` takes a quarter, half as long again as DuckDB, for each value is judged as text before it
-is cast; `user_track_interactions` a fifth (32 million groups, as long as DuckDB), `stg_listen_history` a seventh,
-`fct_listens` an eighth, `user_profiles` a twelfth. A seventh is what DuckDB's files do not get: each row is held
-against its contract as it is written, and all keys for being unique (a twentieth); fields that appear or vanish are
-looked for in every text (a twentieth); ledger and warnings are counted. What would remove it: without those proofs
-the two take as long. Polars' own Parquet writer in place of delta-rs' would save a thirteenth, for files up to a
-quarter larger, which take longer to read. Rows that lie by user would save as much as sorting them costs."""
+What bounds it: the cores, which are busy (two tables at a time take as long). Of the time for 5·10⁶ lists
+`base_listen_history` takes a quarter, for each value is judged as text before it is cast; `user_track_interactions`
+another (32 million groups), `stg_listen_history` an eighth, `fct_listens` a ninth, `user_profiles` a tenth. An eighth
+is what DuckDB's files do not get: each row is held against its contract as it is written, and all keys for being
+unique (a sixteenth); fields that appear or vanish are looked for in every text (a twentieth); ledger and warnings are
+counted. What would remove it: a Parquet writer that looks for no dictionary of what hardly repeats (a fourteenth of
+the CPU seconds; delta-rs' can, and takes longer on one core), memory that is not given back to Linux and asked for
+again (a tenth), without those proofs an eighth. Rows that lie by user would save as much as sorting them costs."""
 
 DAY_BOUNDS = """\
 What bounds it: what a day touches nearly everywhere. A hundredth of new lists is of a third of the users, and of
