@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from moovitamix_transform.errors import WarehouseError
@@ -201,3 +202,24 @@ def test_no_rows_are_a_version_without_files(warehouse: Warehouse):
 
     assert warehouse.data_files(TABLE, version) == []
     assert warehouse.scan(TABLE, version).collect().equals(ROWS.clear())
+
+
+def test_another_program_reads_the_files_as_they_were_written(tmp_path: Path):
+    house = Warehouse(str(tmp_path / "warehouse"))
+    rows = pl.DataFrame(
+        {
+            "user_id": [1, 2, None],
+            "name": ["Émile", "", None],
+            "listened_at": [datetime(2026, 1, 2, 3, 4, 5, 678901, UTC), datetime(1, 1, 1, tzinfo=UTC), None],
+            "plays": [[{"track_id": 5, "position": 1}, {"track_id": 5, "position": 2}], [], None],
+        }
+    )
+
+    with house.writing():
+        house.overwrite(TABLE, rows.head(2).lazy())
+        house.append(TABLE, rows.tail(1))
+
+    with duckdb.connect() as database:
+        database.execute("SET timezone = 'UTC'")
+        found = database.execute(f"SELECT * FROM read_parquet('{house.uri(TABLE)}/*.parquet')").pl()
+    assert found.sort("user_id", nulls_last=True).equals(rows)
