@@ -133,5 +133,5 @@ lock: .venv/.dev ## write the lock files anew from pyproject.toml and the two .i
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 source-moovitamix/integration_tests/pyairbyte.in -o source-moovitamix/integration_tests/pyairbyte.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header bench/requirements.in -o bench/requirements.lock
 
-clean: ## remove the environment, the warehouse and every cache
-	rm -rf .venv .venv-system bench/.venv bench/.venv-ours warehouse dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the environments and every cache; the warehouse stays
+	rm -rf .venv .venv-system bench/.venv bench/.venv-ours dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

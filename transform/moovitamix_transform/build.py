@@ -225,9 +225,12 @@ class _Work:
 
 
 def _write(engine: Engine, model: Model, versions: dict[str, int], known: int | None) -> int:
-    """Writes the table whole, and returns the version that has its rows: the known one where it has the same."""
+    """Writes the table whole, and returns the version that has its rows: the known one where it has the same, and can
+    be read."""
     version = engine.overwrite(model, engine.whole(model, versions))
     count = engine.warehouse.count
     if known is None or count(model.path, known) != count(model.path, version):
+        return version
+    if engine.warehouse.damage(model.path, known):
         return version
     return known if engine.has_same_rows(*(engine.scan(model.path, each) for each in (known, version))) else version

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from moovitamix_transform import builds, contracts
@@ -290,3 +291,20 @@ def test_a_reader_sees_whole_builds_only(pipeline, record):
     for fact in facts:
         number, names, *counts = fact.split("|")
         assert (names, counts) == (f"('v{number}',)", [str(10 * int(number))] * 3), f"a mix of builds: {fact}"
+
+
+@pytest.mark.parametrize("how", ["gone", "cut_off"])
+def test_a_full_build_mends_a_table_whose_file_is_damaged(pipeline, record, how: str):
+    day = {"created_at": "2026-01-05T10:00:00", "updated_at": "2026-01-05T10:00:00"}
+    pipeline.land([record("listen_history", {"user_id": 7, "items": [1, 2], **day})])
+    before = pipeline.build().build
+    rows = pipeline.rows("user_profiles")
+    (file,) = Path(pipeline.warehouse.uri("marts/user_profiles")).glob("*.parquet")
+    file.unlink() if how == "gone" else file.write_bytes(file.read_bytes()[:100])
+
+    result = pipeline.build(full_refresh=True)
+
+    assert result.is_published
+    changed = [name for name, version in result.build.tables.items() if before.tables.get(name) != version]
+    assert changed == ["user_profiles"]
+    assert pipeline.rows("user_profiles").equals(rows)

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 from moovitamix_transform.errors import WarehouseError
 from moovitamix_transform.warehouse import DataFile, Warehouse
 from moovitamix_transform.warehouse.data_files import FILE
@@ -83,6 +84,24 @@ def test_committed_files_are_the_rows_and_earlier_versions_stay(warehouse: Wareh
     assert user_ids(warehouse, version) == [8, 9]
     assert warehouse.count(TABLE, version) == 2
     assert user_ids(warehouse, before) == [1, 2, 3]
+
+
+def test_a_commit_is_known_by_its_own_version_though_another_followed_at_once(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+):
+    create = DeltaTable.create_write_transaction
+
+    def then_another(self: DeltaTable, *actions, **options) -> None:
+        create(self, *actions, **options)
+        monkeypatch.undo()
+        Warehouse(warehouse.root).append(TABLE, pl.DataFrame({"user_id": [99]}))
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", then_another)
+
+    version = warehouse.commit_files(TABLE, ROWS.schema, [written(warehouse, "new/1.parquet", 8, 9)])
+
+    assert user_ids(warehouse, version) == [8, 9]
+    assert warehouse.version(TABLE) == version + 1
 
 
 def test_files_replace_the_named_ones_alone(warehouse: Warehouse):
@@ -197,6 +216,22 @@ def test_rows_that_cannot_be_computed_to_their_end_are_not_committed(warehouse: 
     assert len(list(Path(warehouse.uri(TABLE)).glob("*.parquet"))) == 1
 
 
+def test_rows_over_which_polars_panics_are_not_committed(warehouse: Warehouse):
+    before, seen = warehouse.version(TABLE), []
+
+    def panic(batch: pl.DataFrame) -> pl.DataFrame:
+        seen.append(batch)
+        if len(seen) == 3:
+            raise pl.exceptions.PanicException("capacity overflow")
+        return batch
+
+    many = pl.LazyFrame({"user_id": pl.int_range(3_000_000, eager=True)})
+    with pytest.raises(WarehouseError, match=r"could not write the new version: .*capacity overflow"):
+        warehouse.overwrite(TABLE, many.map_batches(panic, schema=ROWS.schema, streamable=True))
+
+    assert warehouse.version(TABLE) == before
+
+
 def test_no_rows_are_a_version_without_files(warehouse: Warehouse):
     version = warehouse.overwrite(TABLE, ROWS.clear().lazy())
 
@@ -221,5 +256,11 @@ def test_another_program_reads_the_files_as_they_were_written(tmp_path: Path):
 
     with duckdb.connect() as database:
         database.execute("SET timezone = 'UTC'")
-        found = database.execute(f"SELECT * FROM read_parquet('{house.uri(TABLE)}/*.parquet')").pl()
+        found = pl.DataFrame(database.read_parquet(f"{house.uri(TABLE)}/*.parquet"))
     assert found.sort("user_id", nulls_last=True).equals(rows)
+
+
+def test_a_warehouse_in_the_home_folder_is_named_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert Warehouse("~/music").root == str(tmp_path / "music")

@@ -46,5 +46,7 @@ def reset(
     house = reading(warehouse or context.obj)
     with Warehouse(house.root).writing():
         sources.make_missing(house)
+        if house.metadata(sources.path(stream)).get("origin") == "files":
+            raise UsageError(f"state reset: expected a stream that a source sends, got {stream}, which files feed")
         sources.reset_state(house, stream)
     typer.echo(f"{stream}: its state is forgotten; the next sync reads it whole", err=True)

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Any
 
 import polars as pl
 import polars.selectors as cs
 
 FILE = 128 * 1024 * 1024  # bytes of its rows in memory, a fifth or so on disk
-COMPRESSION: Final = "LZ4_RAW"  # as small as Snappy; to read texts takes two thirds of the CPU seconds
 ROW_GROUP = 131_072  # rows: small, so that whoever reads a file can hold a few of them at a time
 
 
@@ -36,7 +37,7 @@ def parts(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """The rows of one file after the other, in any order; nothing where there are no rows."""
     held: list[pl.DataFrame] = []
     size: float = 0
-    for batch in rows.collect_batches(maintain_order=False, lazy=True, engine="streaming"):
+    for batch in _batches(rows):
         if batch.height:
             held.append(batch)
             size += batch.estimated_size()
@@ -47,9 +48,42 @@ def parts(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
         yield pl.concat(held)
 
 
+def _batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """The rows as they are computed. What ends the computation is raised, a panic of Polars included, which its own
+    `collect_batches` takes for the end of the rows (2.1.0)."""
+    ready: Queue[pl.DataFrame | None] = Queue(1)
+    is_left, failed = Event(), list[BaseException]()
+
+    def hand_over(batch: pl.DataFrame | None) -> bool:
+        """Whether nobody takes any more."""
+        while not is_left.is_set():
+            try:
+                ready.put(batch, timeout=0.2)
+            except Full:
+                continue
+            return False
+        return True
+
+    def compute() -> None:
+        try:
+            rows.sink_batches(hand_over, maintain_order=False, engine="streaming")
+        except BaseException as error:
+            failed.append(error)
+        hand_over(None)
+
+    Thread(target=compute, daemon=True).start()
+    try:
+        while (batch := ready.get()) is not None:
+            yield batch
+    finally:
+        is_left.set()
+    if failed:
+        raise failed[0]
+
+
 def write(rows: pl.DataFrame, uri: str, options: dict[str, Any] | None) -> None:
     rows.write_parquet(
-        uri, compression="lz4", row_group_size=ROW_GROUP, storage_options=options, credential_provider=None
+        uri, compression="snappy", row_group_size=ROW_GROUP, storage_options=options, credential_provider=None
     )
 
 

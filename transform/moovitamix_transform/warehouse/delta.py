@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake._internal import DeltaFileSystemHandler, ObjectInputFile
 from deltalake.exceptions import DeltaError
 from deltalake.table import FilePruningPredicateType, FilterType
 
 from moovitamix_transform.errors import WarehouseError, first_line
-from moovitamix_transform.warehouse.data_files import COMPRESSION, DataFile
+from moovitamix_transform.warehouse.data_files import DataFile
 
 # Delta drops log entries after 30 days by default, and with them what `--as-of` and the states stand on.
 CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
@@ -26,8 +26,6 @@ _SOURCE_CONFIGURATION = {**CONFIGURATION, "delta.enableChangeDataFeed": "true"}
 
 # What a reader of the Parquet files alone would read wrong: rows that are there no more, columns under other names.
 UNREAD_FEATURES = {"deletionVectors": "deletion vectors", "columnMapping": "column mapping"}
-
-APPENDED = WriterProperties(compression=COMPRESSION)  # how delta-rs writes the files of an append
 
 Metadata = dict[str, Any]
 
@@ -98,5 +96,5 @@ def explained(what: str) -> Iterator[None]:
     """A full disk, a missing right, a broken file: one message, with what happened to the data."""
     try:
         yield
-    except (DeltaError, OSError, pl.exceptions.PolarsError) as error:
+    except (DeltaError, OSError, MemoryError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise WarehouseError(f"{what}: {first_line(error)}. What was committed before stays.") from error

@@ -29,6 +29,7 @@ class Location:
         if not self.root:
             raise UsageError("--warehouse: expected a folder or a URL, got an empty text")
         root = url2pathname(self.root.removeprefix("file://")) if self.root.startswith("file://") else self.root
+        root = os.path.expanduser(root)  # noqa: PTH111 - a path would lose the slashes of a URL
         object.__setattr__(self, "root", root.rstrip("/") or "/")
         whole = str(Path(self.root).absolute()) if self.is_local else self.root
         if odd := _UNFIT.intersection(whole):

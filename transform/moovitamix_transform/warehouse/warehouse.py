@@ -20,7 +20,6 @@ from moovitamix_transform.errors import NewerLayout, NotAWarehouse, NoWarehouse,
 from moovitamix_transform.warehouse import data_files
 from moovitamix_transform.warehouse.data_files import DataFile
 from moovitamix_transform.warehouse.delta import (
-    APPENDED,
     Metadata,
     configuration,
     delta_schema,
@@ -149,7 +148,6 @@ class Warehouse(Reading):
                     mode="append",
                     configuration=configuration(table),
                     storage_options=self._options,
-                    writer_properties=APPENDED,
                     commit_properties=properties(metadata),
                 )
                 return self.version(table)
@@ -162,7 +160,6 @@ class Warehouse(Reading):
                     rows,
                     mode="append",
                     schema_mode="merge" if is_wider else None,
-                    writer_properties=APPENDED,
                     commit_properties=properties(metadata, after is not None, transaction),
                 )
             except CommitFailedError:
@@ -204,7 +201,6 @@ class Warehouse(Reading):
                     opened,
                     added,
                     mode="append",
-                    writer_properties=APPENDED,
                     commit_properties=properties(None, is_next=True),
                 )
             return self._kept(table, opened)
@@ -268,7 +264,7 @@ class Warehouse(Reading):
                 delta_schema(schema),
                 commit_properties=properties(None, is_next=True),
             )
-            opened.update_incremental()
+            opened.load_as_version(opened.version() + 1)  # this commit, which came next: others may have come since
             return self._kept(table, opened)
 
     def delete(self, table: str, keys: pl.DataFrame, metadata: Metadata, *, after: int | None = None) -> int:

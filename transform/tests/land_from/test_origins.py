@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from destination_files import Line, rows, versions, write
 from moovitamix_transform import run as runner
+from moovitamix_transform.cli.app import run_command
 from moovitamix_transform.connector import Source
 from moovitamix_transform.errors import WrongOrigin
 from moovitamix_transform.progress import RunProgress
@@ -47,3 +48,12 @@ def test_run_asks_no_source_for_a_stream_that_is_fed_by_files(pipeline, land_fro
         runner.sync_and_build(pipeline.warehouse, source, RunProgress(Console(quiet=True), "ERROR"))
 
     assert not asked.exists()
+
+
+def test_the_state_of_a_stream_that_files_feed_is_not_reset(pipeline, land_from, tmp_path: Path, capsys):
+    land_from(write(tmp_path, "users", rows([{"id": 1}])))
+
+    code = run_command(["state", "--warehouse", pipeline.warehouse.root, "reset", "users"])
+
+    assert code == 2
+    assert "state reset: expected a stream that a source sends, got users, which files feed" in capsys.readouterr().err
