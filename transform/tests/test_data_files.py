@@ -1,6 +1,7 @@
 """What a table's Parquet files say of its rows, for who reads and writes them without delta-rs."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from deltalake import DeltaTable
 from moovitamix_transform.errors import WarehouseError
 from moovitamix_transform.warehouse import DataFile, Warehouse
-from moovitamix_transform.warehouse.data_files import FILE
+from moovitamix_transform.warehouse.data_files import FILE, parts
 
 TABLE = "marts/fct_listens"
 ROWS = pl.DataFrame({"user_id": [1, 2, 3]})
@@ -264,3 +265,24 @@ def test_a_warehouse_in_the_home_folder_is_named_as_in_a_shell(tmp_path: Path, m
     monkeypatch.setenv("HOME", str(tmp_path))
 
     assert Warehouse("~/music").root == str(tmp_path / "music")
+
+
+def test_who_takes_no_more_rows_ends_their_computation():
+    """A disk that is full ends a build, not only its writing."""
+    computed: list[int] = []
+
+    def count(batch: pl.DataFrame) -> pl.DataFrame:
+        computed.append(batch.height)
+        return batch
+
+    many = pl.LazyFrame({"user_id": pl.int_range(2 * FILE // 8, eager=True)})
+    taken = parts(many.map_batches(count, schema=ROWS.schema, streamable=True))
+    threads = set(threading.enumerate())
+    next(taken)
+    (computing,) = set(threading.enumerate()) - threads
+
+    taken.close()
+    computing.join(timeout=60)
+
+    assert not computing.is_alive()
+    assert sum(computed) < 2 * FILE // 8

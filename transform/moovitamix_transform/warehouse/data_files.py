@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from queue import Full, Queue
+from queue import Empty, Queue
 from threading import Event, Thread
 from typing import Any
 
@@ -56,13 +57,9 @@ def _batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
 
     def hand_over(batch: pl.DataFrame | None) -> bool:
         """Whether nobody takes any more."""
-        while not is_left.is_set():
-            try:
-                ready.put(batch, timeout=0.2)
-            except Full:
-                continue
-            return False
-        return True
+        if not is_left.is_set():
+            ready.put(batch)
+        return is_left.is_set()
 
     def compute() -> None:
         try:
@@ -77,6 +74,8 @@ def _batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
             yield batch
     finally:
         is_left.set()
+        with suppress(Empty):  # the batch that is in the way of one that was about to be handed over
+            ready.get_nowait()
     if failed:
         raise failed[0]
 

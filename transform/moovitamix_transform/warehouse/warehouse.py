@@ -197,12 +197,7 @@ class Warehouse(Reading):
                 )
                 merge.when_matched_delete().execute()
             if added.height:
-                write_deltalake(
-                    opened,
-                    added,
-                    mode="append",
-                    commit_properties=properties(None, is_next=True),
-                )
+                write_deltalake(opened, added, mode="append", commit_properties=properties(None, is_next=True))
             return self._kept(table, opened)
 
     def overwrite(self, table: str, rows: pl.LazyFrame) -> int:
