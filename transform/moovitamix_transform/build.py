@@ -79,9 +79,8 @@ def build(
     reasons = found.reasons(before) if before else []
     is_full = full_refresh or before is None or bool(changed) or bool(reasons)
     if before and not is_full and found.is_none(before):
-        return BuildResult(
-            before, False, [], ledger.of_history(engine, before.tables), count_warnings(engine, before.tables)
-        )
+        streams = ledger.of_history(engine, before.tables, before.tables)
+        return BuildResult(before, False, [], streams, count_warnings(engine, before.tables))
     number = before.build_id + 1 if before else 1
     is_comparable = before is not None and not found.is_new_epoch and "generations" not in found.lost
     resets.require_none(engine, before.tables if before and is_comparable else None, found.versions)
@@ -100,7 +99,8 @@ def build(
 
     tables = {**work.versions, "fields": noticed.version}
     # All that is asked of the engine: one that fails later would tell of a published build that it is not.
-    streams, warnings = ledger.of_history(engine, tables), count_warnings(engine, tables)
+    streams = ledger.of_history(engine, tables, None if is_full or before is None else before.tables)
+    warnings = count_warnings(engine, tables)
     if before and not changed and tables == before.tables:
         return BuildResult(before, False, results, streams, warnings)
     made = Build(number, run_id, datetime.now(UTC), engine.name, is_full, tables)

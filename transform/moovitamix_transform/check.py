@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -51,7 +52,8 @@ def check(warehouse: Warehouse, settings: "Settings | None" = None) -> list[Chec
         *(("contract", name, (name,), partial(_contract, name)) for name in models()),
         *(("ledger", name, (f"base_{name}", f"stg_{name}"), partial(_ledger, name)) for name in ledger.KEYS),
         ("ledger", "quarantine", ("quarantine", *(f"base_{name}" for name in ledger.KEYS)), _quarantine),
-        ("ledger", "listens", ("fct_listens", *ledger.COUNTED), _listens),
+        ("ledger", "dimensions", tuple(chain(*ledger.DIMENSIONS.items())), _dimensions),
+        ("ledger", "listens", ("stg_listen_history", "fct_listens", *ledger.COUNTED), _listens),
         *(("drift", name, (), partial(_drift, name)) for name in STREAMS),
         *(
             ("warning", warning.table, warning.reads, partial(_warning, warning, settings))
@@ -116,9 +118,14 @@ def _quarantine(warehouse: Warehouse, build: Build) -> Judgement:
     return "passed", "each quarantined record and line is in it"
 
 
+def _dimensions(warehouse: Warehouse, build: Build) -> Judgement:
+    rows = ledger.require_dimensions(OnPolars(warehouse), build.tables)
+    return "passed", ", ".join(f"{name} has all {count} of {ledger.DIMENSIONS[name]}" for name, count in rows.items())
+
+
 def _listens(warehouse: Warehouse, build: Build) -> Judgement:
     listens = ledger.require_listens(OnPolars(warehouse), build.tables)
-    return "passed", f"{counted(listens, 'listen')}, all of them in {', '.join(ledger.COUNTED)}"
+    return "passed", f"{counted(listens, 'play')} in lists: fct_listens, {', '.join(ledger.COUNTED)} have all"
 
 
 def _drift(stream: str, warehouse: Warehouse, build: Build) -> Judgement:

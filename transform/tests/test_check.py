@@ -61,7 +61,8 @@ def test_a_sound_build_passes(sound):
         ("users", "1 landed = 1 kept + 0 superseded + 0 quarantined"),
         ("listen_history", "2 landed = 1 kept + 0 superseded + 1 quarantined"),
         ("quarantine", "each quarantined record and line is in it"),
-        ("listens", "2 listens, all of them in user_track_interactions, track_popularity, user_profiles"),
+        ("dimensions", "dim_tracks has all 2 of stg_tracks, dim_users has all 1 of stg_users"),
+        ("listens", "2 plays in lists: fct_listens, user_track_interactions, track_popularity, user_profiles have all"),
     ]
 
 
@@ -117,7 +118,7 @@ def test_a_row_changed_by_hand_breaks_its_contract(built):
     assert failed.detail.startswith("fct_listens: 2 rows break 'position|min'")
 
 
-def test_a_row_taken_out_by_hand_breaks_the_ledger_of_its_stream_and_no_other(built):
+def test_a_row_taken_out_by_hand_breaks_the_ledger_of_its_stream_and_its_dimension(built):
     newest = builds.newest(built.warehouse)
     version = built.warehouse.overwrite("staging/stg_tracks", built.rows("stg_tracks").head(1).lazy())
     tampered = replace(newest, build_id=2, tables=newest.tables | {"stg_tracks": version})
@@ -125,8 +126,8 @@ def test_a_row_taken_out_by_hand_breaks_the_ledger_of_its_stream_and_no_other(bu
 
     found = outcomes(built, "ledger")
 
-    assert [subject for subject, outcome in found.items() if outcome == "failed"] == ["tracks"]
-    assert found.keys() == {"tracks", "users", "listen_history", "quarantine", "listens"}
+    assert [subject for subject, outcome in found.items() if outcome == "failed"] == ["tracks", "dimensions"]
+    assert found.keys() == {"tracks", "users", "listen_history", "quarantine", "dimensions", "listens"}
 
 
 def test_a_file_with_other_rows_than_were_committed_is_found(built):
