@@ -17,6 +17,8 @@ from moovitamix_transform.sources import GENERATIONS, LINES, record_frame
 from moovitamix_transform.warehouse import Warehouse
 from polars.testing import assert_frame_equal
 
+# Where engines that count in floating point, or in 64 bits without a look at overflow, would take an id for another.
+FAR_IDS = [-(2**63), -1, 0, 2**31 - 1, 2**31, 2**53 + 1, 2**62, 2**63 - 1]
 PORTABLE = [name for name, model in models().items() if not model.is_native]
 
 
@@ -39,7 +41,9 @@ def sent() -> dict[str, list[dict[str, object]]]:
         return {"user_id": dice.randint(1, 5), "items": [dice.randint(1, 12) for _ in range(dice.randint(0, 5))]}
 
     kinds = {"tracks": track, "users": user, "listen_history": listens}
-    return {stream: [make() | instants() for _ in range(40)] for stream, make in kinds.items()}
+    records = {stream: [make() | instants() for _ in range(40)] for stream, make in kinds.items()}
+    records["listen_history"] += [{"user_id": user, "items": FAR_IDS} | instants() for user in FAR_IDS]
+    return records
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import narwhals as nw
 
 from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
+from moovitamix_transform.marts.pairs import by_pair
 
 LOCAL_BY = ("user_id",)
 
@@ -63,12 +64,11 @@ def user_profiles(user_track_interactions: nw.LazyFrame[Any], dim_tracks: nw.Laz
         user_id, listen_count, track_count, listened_seconds i64, top_genre str, first_listened_at, last_listened_at
         datetime[us, UTC]
     """
-    known = dim_tracks.select("track_id", "genre", nw.col("duration_seconds").cast(nw.Int64()))
-    pairs = user_track_interactions.join(known, on="track_id", how="left").with_columns(
+    durations = dim_tracks.select("track_id", nw.col("duration_seconds").cast(nw.Int64()))
+    pairs = user_track_interactions.join(durations, on="track_id", how="left").with_columns(
         seconds=nw.col("duration_seconds") * nw.col("listen_count")
     )
-    # By genre first, which is few rows a user: the pairs are gone through once.
-    genres = pairs.group_by("user_id", "genre").agg(
+    users = pairs.group_by("user_id").agg(
         nw.col("listen_count").sum(),
         nw.len().alias("track_count"),
         nw.col("seconds").sum().alias("known_seconds"),
@@ -76,20 +76,22 @@ def user_profiles(user_track_interactions: nw.LazyFrame[Any], dim_tracks: nw.Laz
         nw.col("first_listened_at").min(),
         nw.col("last_listened_at").max(),
     )
-    users = genres.group_by("user_id").agg(
-        nw.col("listen_count", "track_count", "known_seconds", "tracks_with_duration").sum(),
-        nw.col("first_listened_at").min(),
-        nw.col("last_listened_at").max(),
-    )
     # A sum over nulls alone is 0 on one engine and null on another: decided here.
     users = users.with_columns(
         listened_seconds=nw.when(nw.col("tracks_with_duration") > 0).then(nw.col("known_seconds"))
     )
-    profiles = users.join(_top_genres(genres), on="user_id", how="left")
+    profiles = users.join(_top_genres(user_track_interactions, dim_tracks), on="user_id", how="left")
     return contracts.conform(profiles, UserProfiles)
 
 
-def _top_genres(genres: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    named = genres.filter(~nw.col("genre").is_null()).with_columns(fewer=-nw.col("listen_count"))
-    first = named.unique(subset=["user_id"], keep="first", order_by=["fewer", "genre"])
-    return first.select("user_id", nw.col("genre").alias("top_genre"))
+def _top_genres(user_track_interactions: nw.LazyFrame[Any], dim_tracks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """By numbers, in the order of the names: to group by texts takes twice as long."""
+    tracks = dim_tracks.filter(~nw.col("genre").is_null()).select("track_id", "genre")
+    numbers = tracks.select("genre").unique().with_row_index("number", order_by="genre")
+    numbers = numbers.with_columns(nw.col("number").cast(nw.Int64()))
+    numbered = tracks.join(numbers, on="genre").select("track_id", "number")
+    listens = user_track_interactions.select("user_id", "track_id", "listen_count").join(numbered, on="track_id")
+    genres = by_pair(listens, "user_id", "number", listen_count=nw.col("listen_count").sum())
+    genres = genres.with_columns(fewer=-nw.col("listen_count"))
+    first = genres.unique(subset=["user_id"], keep="first", order_by=["fewer", "number"])
+    return first.join(numbers, on="number").select("user_id", nw.col("genre").alias("top_genre"))

@@ -7,6 +7,7 @@ import narwhals as nw
 
 from moovitamix_transform import contracts
 from moovitamix_transform.contracts import made_of
+from moovitamix_transform.marts.pairs import by_pair
 
 LOCAL_BY = ("user_id", "track_id")
 GATHERS = True
@@ -43,9 +44,12 @@ def user_track_interactions(fct_listens: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]
     Returns:
         user_id, track_id, listen_count i64, first_listened_at, last_listened_at datetime[us, UTC]
     """
-    pairs = fct_listens.group_by("user_id", "track_id").agg(
-        nw.len().alias("listen_count"),
-        nw.col("listened_at").min().alias("first_listened_at"),
-        nw.col("listened_at").max().alias("last_listened_at"),
+    pairs = by_pair(
+        fct_listens,
+        "user_id",
+        "track_id",
+        listen_count=nw.len(),
+        first_listened_at=nw.col("listened_at").min(),
+        last_listened_at=nw.col("listened_at").max(),
     )
     return contracts.conform(pairs, UserTrackInteractions)
