@@ -1,4 +1,4 @@
-# Needs Python 3.11+, make and a package index; everything else is installed into .venv/.
+# Needs Python 3.11 to 3.13, make and a package index; everything else is installed into .venv/.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -9,7 +9,7 @@ WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # one of each connector.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test coverage test-wheel test-system soak image lint docs bench lock clean
+.PHONY: help install run test coverage test-wheel test-system soak image lint docs bench lock clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -26,6 +26,8 @@ help: ## this list
 	@echo "Installing the development tools into .venv/ ..."
 	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
+
+install: .venv/.run ## the environment, and nothing is run
 
 run: .venv/.run ## start the API, sync it, build every table, print a summary (again: only what is new)
 	@$(BIN)/python scripts/run.py

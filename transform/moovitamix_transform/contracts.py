@@ -17,11 +17,13 @@ class Contract(dy.Schema):
 
     Attributes:
         rows_by: the columns of tables before it, as `table.column`, that decide which rows there are.
+        unfolded: a column of lists, of which a table below has a row an element. None where there is none.
         place: a column of the key that counts up where rows share the rest of it, which mostly come one after the
             other: such a run is judged as one. None where there is none.
     """
 
     rows_by: ClassVar[tuple[str, ...]] = ()
+    unfolded: ClassVar[str | None] = None
     place: ClassVar[str | None] = None
 
 
@@ -101,6 +103,7 @@ class Judge:
         self._table, self._contract = table, contract
         self._keys: list[pl.DataFrame] = []  # a batch each, from any thread
         self._counts: list[int] = []
+        self._elements: list[int] = []
         self._is_broken = False
 
     def watch(self, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -115,12 +118,19 @@ class Judge:
             self._is_broken = True
         self._keys.append(_keys(batch, self._contract))
         self._counts.append(batch.height)
+        if self._contract.unfolded is not None:
+            self._elements.append(int(batch[self._contract.unfolded].list.len().cast(pl.Int64).sum()))
         return batch
 
     @property
     def count(self) -> int:
         """The rows that passed."""
         return sum(self._counts)
+
+    @property
+    def elements(self) -> int:
+        """In the unfolded lists of the rows that passed."""
+        return sum(self._elements)
 
     def is_satisfied(self) -> bool:
         """Whether every row that passed keeps the contract. False may be a collision of two hashes, or a contract that

@@ -6,7 +6,7 @@ import narwhals as nw
 import polars as pl
 
 from moovitamix_transform import epochs, removals, sources
-from moovitamix_transform.engines.engine import Engine, Frame, count, number
+from moovitamix_transform.engines.engine import Engine, count, elements, number
 from moovitamix_transform.errors import LedgerMismatch
 from moovitamix_transform.graph import models
 from moovitamix_transform.runs import StreamLedger
@@ -189,7 +189,8 @@ def require_dimensions(engine: Engine, tables: dict[str, int]) -> dict[str, int]
     """
     got = {name: engine.warehouse.count(models()[name].path, tables[name]) for name in DIMENSIONS}
     for name, staged in DIMENSIONS.items():
-        _require_rows(name, engine.warehouse.count(models()[staged].path, tables[staged]), f"rows of {staged}", got[name])
+        expected = engine.warehouse.count(models()[staged].path, tables[staged])
+        _require_rows(name, expected, f"rows of {staged}", got[name])
     return got
 
 
@@ -212,19 +213,15 @@ def require_listens(engine: Engine, tables: dict[str, int], before: dict[str, in
 def _plays(engine: Engine, tables: dict[str, int], before: dict[str, int] | None) -> int:
     """The plays in the lists of stg_listen_history. To read them all takes a fourteenth of the seconds of a day, so
     that of files which the build before had too its listens are taken, which were held against them."""
-    table = "stg_listen_history"
+    model = models()["stg_listen_history"]
+    version = tables[model.name]
     if before is None:
-        return _listed(engine, engine.table(table, tables))
-    counted = engine.warehouse.count(models()["fct_listens"].path, before["fct_listens"])
-    if tables[table] == before[table]:
+        return engine.elements(model, version)
+    counted, known = engine.warehouse.count(models()["fct_listens"].path, before["fct_listens"]), before[model.name]
+    if version == known:
         return counted
-    path, versions = models()[table].path, (tables[table], before[table])
-    added, removed = (engine.scan_apart(path, *each) for each in (versions, reversed(versions)))
-    return counted + _listed(engine, added) - _listed(engine, removed)
-
-
-def _listed(engine: Engine, lists: Frame) -> int:
-    return number(engine, lists.select(nw.col("plays").list.len().cast(nw.Int64()).sum()))
+    added, removed = (engine.scan_apart(model.path, *each) for each in ((version, known), (known, version)))
+    return counted + elements(engine, model, added) - elements(engine, model, removed)
 
 
 def _require_rows(table: str, expected: int, of: str, got: int) -> None:

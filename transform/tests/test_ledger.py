@@ -1,13 +1,17 @@
 """Law 1 over a stream's whole history, and what of a run is new."""
 
 from collections import Counter
+from typing import ClassVar
 
+import narwhals as nw
 import polars as pl
 import pytest
-from moovitamix_transform import ledger
+from moovitamix_transform import builds, ledger
+from moovitamix_transform.build import build
+from moovitamix_transform.engines.engine import Frame
 from moovitamix_transform.engines.on_polars import OnPolars
 from moovitamix_transform.errors import LedgerMismatch
-from moovitamix_transform.graph import models
+from moovitamix_transform.graph import Model, models
 
 AT, LATER = "2026-01-01T00:00:00", "2026-01-02T00:00:00"
 
@@ -90,6 +94,31 @@ def test_a_lost_line_is_a_mismatch(pipeline, record):
 
     with pytest.raises(LedgerMismatch, match=r"^quarantine: expected 1 of lines, got 0: \+1 unaccounted for"):
         ledger.of_history(OnPolars(pipeline.warehouse), tables | {"quarantine": version})
+
+
+class Losing(OnPolars):
+    """An engine that loses the first row of a table."""
+
+    losing: ClassVar[str]
+
+    def overwrite(self, model: Model, rows: Frame) -> int:
+        return super().overwrite(
+            model, nw.from_native(rows.to_native().slice(1)) if model.name == self.losing else rows
+        )
+
+
+@pytest.mark.parametrize("table", ["dim_tracks", "dim_users", "fct_listens", *ledger.COUNTED])
+def test_a_build_that_loses_a_row_is_not_published(pipeline, record, monkeypatch: pytest.MonkeyPatch, table: str):
+    monkeypatch.setattr(Losing, "losing", table, raising=False)
+    pipeline.land(
+        [record("tracks", track(1)), record("users", {"id": 7, "created_at": AT, "updated_at": AT})]
+        + [record("listen_history", listens(user, 1, 2)) for user in (7, 8)]
+    )
+
+    with pipeline.warehouse.writing(), pytest.raises(LedgerMismatch, match=rf"^{table}: expected .* unaccounted for"):
+        build(pipeline.warehouse, "by-hand", engine=Losing(pipeline.warehouse))
+
+    assert builds.newest(pipeline.warehouse) is None
 
 
 @pytest.mark.parametrize("table", ["fct_listens", *ledger.COUNTED])

@@ -57,6 +57,11 @@ class Engine(Protocol):
         """The table as the model makes it of all rows of the tables it reads, at these versions."""
         ...
 
+    def elements(self, model: Model, version: int) -> int:
+        """Those of the model's unfolded lists in a version of its table: as many as there were when it was judged as it
+        was written, or as there are when it is read."""
+        ...
+
     def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
         """What some work in native Polars makes of the rows, batch by batch, wherever they are."""
         ...
@@ -103,6 +108,11 @@ class Engine(Protocol):
 def number(engine: Engine, frame: Frame) -> int:
     """The one figure of a frame of one row and one column; a null, such as the sum of nothing, is 0."""
     return int(engine.collect(frame).item() or 0)
+
+
+def elements(engine: Engine, model: Model, rows: Frame) -> int:
+    """Those of the model's unfolded lists among some of its rows."""
+    return number(engine, rows.select(nw.col(str(model.contract.unfolded)).list.len().cast(nw.Int64()).sum()))
 
 
 def count(engine: Engine, frame: Frame) -> int:

@@ -1,6 +1,6 @@
 """Polars, in this process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import narwhals as nw
@@ -8,7 +8,7 @@ import narwhals.selectors as ncs
 import polars as pl
 
 from moovitamix_transform import tables
-from moovitamix_transform.engines.engine import Frame, Held, Work
+from moovitamix_transform.engines.engine import Frame, Held, Work, elements
 from moovitamix_transform.errors import ContractBroken
 from moovitamix_transform.graph import Model, models
 from moovitamix_transform.warehouse import Warehouse, explained
@@ -28,6 +28,7 @@ class OnPolars:
 
     warehouse: Warehouse
     name: ClassVar[str] = "polars"
+    _elements: dict[tuple[str, int], int] = field(default_factory=dict)  # of the versions that were judged as written
 
     def scan(self, path: str, version: int) -> Frame:
         return nw.from_native(self.warehouse.scan(path, version))
@@ -57,6 +58,11 @@ class OnPolars:
             for at in range(parts)
         )
 
+    def elements(self, model: Model, version: int) -> int:
+        """To read them takes a thirtieth of the seconds of a full build."""
+        known = self._elements.get((model.path, version))
+        return elements(self, model, self.scan(model.path, version)) if known is None else known
+
     def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
         native: pl.LazyFrame = rows.to_native()
         return nw.from_native(native.map_batches(work, schema=schema, streamable=True))
@@ -83,6 +89,8 @@ class OnPolars:
             raise ContractBroken(f"{model.name}: expected {judge.count} rows to be written, got {written}")
         if not judge.is_satisfied():
             self.require(model, self.scan(model.path, version))
+        if model.contract.unfolded is not None:
+            self._elements[model.path, version] = judge.elements
         return version
 
     def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:

@@ -10,7 +10,7 @@ NARROW = 2**31
 
 
 def by_pair(rows: nw.LazyFrame[Any], first: str, second: str, **aggregates: nw.Expr) -> nw.LazyFrame[Any]:
-    """One row per pair of values of two i64 columns without nulls: the two columns, and the aggregates by their names."""
+    """One row per pair of values of two i64 columns, which have no nulls: those two, and each aggregate by its name."""
     is_narrow = nw.all_horizontal(
         *(nw.col(name).is_between(0, NARROW, closed="left") for name in (first, second)), ignore_nulls=False
     )

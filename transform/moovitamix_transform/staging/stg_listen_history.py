@@ -23,6 +23,7 @@ LATEST = (
 class StgListenHistory(contracts.Contract):
     """One row per (user_id, listened_at), latest."""
 
+    unfolded = "plays"
     rows_by = ("base_listen_history.user_id", "base_listen_history.listened_at", "base_listen_history.broken_rules")
 
     user_id = contracts.key(dy.Int64, "Who listened.", metadata=made_of("base_listen_history.user_id"))
