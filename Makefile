@@ -98,7 +98,7 @@ soak: .venv/.dev ## the long forms of the property and crash tests
 
 image: ## the connector's image, airbyte/source-moovitamix (needs Docker)
 	@command -v docker >/dev/null || { echo "make image: expected docker on the PATH, got none; no image was built." >&2; exit 1; }
-	docker build --tag airbyte/source-moovitamix:0.1.0 --tag airbyte/source-moovitamix:dev source-moovitamix
+	docker build --tag airbyte/source-moovitamix:0.2.0 --tag airbyte/source-moovitamix:dev source-moovitamix
 
 lint: .venv/.dev ## ruff and mypy
 	@$(BIN)/ruff check .

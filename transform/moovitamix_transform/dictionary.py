@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from moovitamix_transform import sources
+from moovitamix_transform import builds, runs, sources
+from moovitamix_transform.alarms import incidents
 from moovitamix_transform.catalog import GRAINS
 from moovitamix_transform.column_lineage import UNTRACED, columns, shortened
 from moovitamix_transform.data_warnings import all_warnings
@@ -61,10 +62,12 @@ def _listed(names: list[str]) -> str:
 
 
 def _source_tables() -> Iterator[str]:
-    named = dict.fromkeys(STREAMS, sources.RECORDS) | {"_lines": sources.LINES, **sources.META}
-    for name, schema in named.items():
+    named = {sources.path(name): sources.RECORDS for name in STREAMS} | {sources.path("_lines"): sources.LINES}
+    named |= {sources.path(name): schema for name, schema in sources.META.items()}
+    named |= {module.TABLE: module.SCHEMA for module in (builds, runs, incidents)}
+    for path, schema in named.items():
         columns = ", ".join(f"`{column}` {type_name(dtype)}" for column, dtype in schema.items())
-        yield f"### {sources.path(name)}\n\n{GRAINS[name]}\n\n{columns}"
+        yield f"### {path}\n\n{GRAINS[path.rpartition('/')[2]]}\n\n{columns}"
 
 
 def _rules() -> str:

@@ -38,6 +38,7 @@ def moovitamix(
     config: str | None = None,
     source: str | None = None,
     on_drift: OnDrift = "warn",
+    settings: str | None = None,
     retries: int = 3,
     retry_delay_seconds: float = 60.0,
 ) -> None:
@@ -51,7 +52,7 @@ def moovitamix(
     if source_check.can_be_checked(chosen):
         _check(chosen)
     house = Warehouse(warehouse)
-    run, result = _tried_again(lambda: _run(house, chosen, on_drift), retries, retry_delay_seconds)
+    run, result = _tried_again(lambda: _run(house, chosen, on_drift, settings), retries, retry_delay_seconds)
     _tell(run, result)
     _keep_tables(house, run)
     if importlib.util.find_spec("altair") and house.is_local:
@@ -66,10 +67,11 @@ def _check(source: Source) -> None:
         get_run_logger().warning("%s", failed)
 
 
-def _run(warehouse: Warehouse, source: Source, on_drift: OnDrift) -> tuple[Run, BuildResult]:
+def _run(warehouse: Warehouse, source: Source, on_drift: OnDrift, settings: str | None) -> tuple[Run, BuildResult]:
+    limits = load(Path(settings) if settings else None)
     progress = RunProgress(Console(stderr=True), "WARN", page_rows=source.page_rows, secrets=source.secrets)
     with progress.shown():
-        return sync_and_build(warehouse, source, progress, on_drift=on_drift, settings=load(), step=carried_out)
+        return sync_and_build(warehouse, source, progress, on_drift=on_drift, settings=limits, step=carried_out)
 
 
 def carried_out(name: str, work: Callable[[], T], /) -> T:

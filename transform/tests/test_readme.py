@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,13 @@ def test_a_failing_command_of_the_readme_is_told(block: str, message: str | None
     assert all(problem.startswith(f"README.md: {block.partition(chr(10))[0]}\n{message}") for problem in problems)
 
 
+INSTALLS = "python -m venv "
+
+
 def runnable_lines(block: str) -> list[str]:
-    """Those of a ```sh block that need neither Docker nor Prefect nor Spark; a block about those two has none."""
-    if re.search(r"\bprefect |--engine spark", block):
+    """Those of a ```sh block that need neither Docker nor Prefect nor Spark; a block about those two has none, nor has
+    the one that installs."""
+    if re.search(rf"\bprefect |--engine spark|{INSTALLS}", block):
         return []
     return [line for line in block.splitlines() if "docker run" not in line]
 
@@ -125,6 +130,27 @@ def test_the_readmes_lines_for_a_shell_run(tmp_path: Path, monkeypatch: pytest.M
     runs = Warehouse(str(tmp_path / "warehouse")).scan("_meta/runs").filter(status="succeeded").sort("started_at")
     assert runs.collect()["kind"].to_list() == ["land", "build", "run", "run"]
     assert json.loads((tmp_path / "state.json").read_text()) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_lines_that_install_elsewhere_make_a_moovitamix_that_extras_can_be_added_to(tmp_path: Path):
+    (block,) = re.findall(rf"^```sh\n({INSTALLS}.+?)^```", README, re.M | re.S)
+    (extra,) = set(re.findall(r"^`(pip install 'moovitamix\[report\]')`", README, re.M))
+    subprocess.run(["git", "clone", "--quiet", REPOSITORY, tmp_path / "repository"], check=True)
+    script = block.replace("/srv/moovitamix/", f"{tmp_path}/")
+    pip = f"{tmp_path}/.venv/bin/{extra} --dry-run --no-index"  # what is installed is not looked for
+
+    done = subprocess.run(
+        ["/bin/bash", "-ec", f"{script}\n{tmp_path}/.venv/bin/moovitamix --version\n{pip} 2>&1 || true"],
+        cwd=tmp_path / "repository",
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert f"moovitamix {version('moovitamix')}\n" in done.stdout
+    assert re.search(r"Requirement already satisfied: moovitamix\[report\]", done.stdout), done.stdout
 
 
 @pytest.mark.timeout(300)

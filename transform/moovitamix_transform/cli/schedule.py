@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from moovitamix_transform import connector
-from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, WarehouseOption
+from moovitamix_transform.alarms.settings import load
+from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, SettingsOption, WarehouseOption
 from moovitamix_transform.cli.pipeline import OnDriftOption
 from moovitamix_transform.errors import MissingExtra, UsageError
 from moovitamix_transform.warehouse import Warehouse
@@ -30,6 +31,7 @@ def schedule(
     on_drift: OnDriftOption = "warn",
     retries: Annotated[int, typer.Option(min=0, help="Of a run that failed over something transient.")] = 3,
     retry_delay: Annotated[float, typer.Option(min=0, help="Seconds before each of them.")] = 60.0,
+    settings: SettingsOption = None,
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
     """Serve `run` as a flow of Prefect, until Ctrl-C. Where its server is, PREFECT_API_URL says."""
@@ -39,6 +41,7 @@ def schedule(
             "schedule --api-url: expected a URL without a password, which Prefect would keep; use --config"
         )
     connector.source_of(api_url, config, source)  # before anything is served, what cannot be right is told
+    load(settings)
     house = Warehouse(warehouse)
     os.environ.setdefault("DO_NOT_TRACK", "1")  # before it is imported, Prefect would tell its makers of it
     try:
@@ -60,6 +63,7 @@ def schedule(
             "config": str(config.resolve()) if config else None,
             "source": source,
             "on_drift": on_drift,
+            "settings": str(settings.resolve()) if settings else None,
             "retries": retries,
             "retry_delay_seconds": retry_delay,
         },

@@ -1,5 +1,6 @@
 """Polars, in this process."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -73,9 +74,12 @@ class OnPolars:
         return _held(self.collect(rows.with_columns(ncs.string() + "")))
 
     def collect(self, rows: Frame) -> pl.DataFrame:
-        with explained(f"{self.warehouse.root}: its tables could not be read"):
+        with self._reading():
             found: pl.DataFrame = rows.to_native().collect(engine="streaming")
         return found
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return explained(f"{self.warehouse.root}: its tables could not be read")
 
     def appended(self, path: str, known: int, newest: int) -> Held | None:
         rows = self.warehouse.added_since(path, known, newest)
@@ -107,13 +111,12 @@ class OnPolars:
         """Rows with one key are compared whole, by a 64-bit hash of all their columns."""
         digest = pl.struct(pl.all()).hash(seed=0).alias(_HASH)
         old, new = (each.to_native().with_columns(digest) for each in (before, after))
-        added, removed = pl.collect_all(
-            [
-                new.join(old.select(*key, _HASH), on=[*key, _HASH], how="anti").drop(_HASH),
-                old.join(new.select(*key, _HASH), on=[*key, _HASH], how="anti").drop(_HASH),
-            ],
-            engine="streaming",
-        )
+        frames = [
+            new.join(old.select(*key, _HASH), on=[*key, _HASH], how="anti").drop(_HASH),
+            old.join(new.select(*key, _HASH), on=[*key, _HASH], how="anti").drop(_HASH),
+        ]
+        with self._reading():
+            added, removed = pl.collect_all(frames, engine="streaming")
         return _held(added), _held(removed)
 
     def has_same_rows(self, one: Frame, other: Frame) -> bool:
@@ -122,7 +125,8 @@ class OnPolars:
         if rows[0].collect_schema() != rows[1].collect_schema():
             return False
         digest = pl.struct(pl.all()).hash(seed=0).sum()
-        left, right = pl.collect_all([each.select(digest) for each in rows], engine="streaming")
+        with self._reading():
+            left, right = pl.collect_all([each.select(digest) for each in rows], engine="streaming")
         return left.equals(right)
 
 

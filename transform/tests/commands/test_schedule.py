@@ -17,6 +17,12 @@ import pytest
             ["--every", "1h", "--api-url", "http://me:hush@127.0.0.1:1"], 2, "without a password", id="a_password"
         ),
         pytest.param(
+            ["--every", "1h", "--api-url", "http://127.0.0.1:1", "--settings", "none.toml"],
+            2,
+            "none.toml: expected a readable TOML file",
+            id="no_settings",
+        ),
+        pytest.param(
             ["--every", "1h", "--api-url", "http://127.0.0.1:1"],
             1,
             "pip install 'moovitamix[prefect]'",

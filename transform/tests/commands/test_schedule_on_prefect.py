@@ -144,12 +144,16 @@ def test_each_step_is_a_task_and_the_ledger_is_kept(
 ):
     house = tmp_path / "house"
 
-    run = served("--api-url", api, "--warehouse", house)
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[freshness.tables.dim_users]\nwarn_hours = 1e-9\n")
+
+    run = served("--api-url", api, "--settings", limits, "--warehouse", house)
 
     assert run["state_type"] == "COMPLETED", run["state"]
     names = ["check", "sync", *(f"build {name}" for name in models()), "report"]
     assert tasks(ask, run) == [(name, "COMPLETED") for name in names]
     (mine,) = history(house)
+    assert [(each["kind"], each["subject"]) for each in mine["alarms"]] == [("freshness", "users")]
     kept = {entry["stream"]: entry["kept"] for entry in mine["streams"]}
     left = artifacts(ask, run)
     assert {row["stream"]: row["kept"] for row in json.loads(left["ledger"])} == kept
