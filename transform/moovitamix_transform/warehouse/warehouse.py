@@ -29,8 +29,8 @@ from moovitamix_transform.warehouse.delta import (
 from moovitamix_transform.warehouse.lock import LOCK, is_locked, locked
 from moovitamix_transform.warehouse.reading import Reading
 
-# 1: version 0.1.0. 2: version 0.2.0, whose _meta/runs has what a run records of itself: columns over which 0.1.0 ends in a
-# TypeError.
+# 1: version 0.1.0. 2: version 0.2.0, whose _meta/runs has what a run records of itself: 0.1.0 ends in a TypeError over
+# those columns.
 # From 1 to 2 is no more than to say so: each reader takes a row without them, and the first with them widens the table.
 LAYOUT = 2
 _NUMBERS = count(1)  # of the commits with a transaction that this process makes
