@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -52,7 +51,7 @@ def check(warehouse: Warehouse, settings: "Settings | None" = None) -> list[Chec
         *(("contract", name, (name,), partial(_contract, name)) for name in models()),
         *(("ledger", name, (f"base_{name}", f"stg_{name}"), partial(_ledger, name)) for name in ledger.KEYS),
         ("ledger", "quarantine", ("quarantine", *(f"base_{name}" for name in ledger.KEYS)), _quarantine),
-        ("ledger", "dimensions", tuple(chain(*ledger.DIMENSIONS.items())), _dimensions),
+        ("ledger", "dimensions", (), _dimensions),  # by what the tables' logs say, whose files need not be there
         ("ledger", "listens", ("stg_listen_history", "fct_listens", *ledger.COUNTED), _listens),
         *(("drift", name, (), partial(_drift, name)) for name in STREAMS),
         *(
@@ -125,7 +124,7 @@ def _dimensions(warehouse: Warehouse, build: Build) -> Judgement:
 
 def _listens(warehouse: Warehouse, build: Build) -> Judgement:
     listens = ledger.require_listens(OnPolars(warehouse), build.tables)
-    return "passed", f"{counted(listens, 'play')} in lists: fct_listens, {', '.join(ledger.COUNTED)} have all"
+    return "passed", f"{counted(listens, 'play')}: all in fct_listens, all counted by the marts"
 
 
 def _drift(stream: str, warehouse: Warehouse, build: Build) -> Judgement:

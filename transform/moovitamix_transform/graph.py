@@ -174,6 +174,7 @@ SHARED = (
     "staging.readings",
     "marts.deletions",
     "marts.history",
+    "marts.pairs",
 )
 
 
