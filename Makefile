@@ -16,6 +16,8 @@ help: ## this list
 # What `run` needs; a changed lock file means a fresh install. The lock is complete, so pip has nothing to resolve: older
 # ones look at releases newer than the pinned ones where an extra is asked for, and refuse them.
 .venv/.run: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or \
+	    sys.exit("expected Python 3.11 to 3.13, got %d.%d: add PYTHON=python3.12, or another of them" % v[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the environment into .venv/ (about a minute) ..."
 	@$(PIP) install --no-deps --no-compile --require-hashes -r requirements.lock # compiled when first imported: a third faster

@@ -647,8 +647,8 @@ VERIFYING_PASSES = 5
 
 
 class Keys:
-    """The keys of all rows read, as 42 bits of their hashes: 10 choose a heap, 32 are kept. That is 4 bytes a row, 6
-    with what the arrays keep free.
+    """The keys of all rows read, as 42 bits of their hashes: 10 choose a heap, 32 are kept. That is 4 bytes a row; 6
+    were measured, with what arrays and allocator keep free.
 
     Two keys of a million may look like one, by a chance of one in nine. Then one row more counts as repeated, and at
     worst a pass is made that was not needed.

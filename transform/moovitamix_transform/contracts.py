@@ -17,7 +17,7 @@ class Contract(dy.Schema):
 
     Attributes:
         rows_by: the columns of tables before it, as `table.column`, that decide which rows there are.
-        unfolded: a column of lists, of which a table below has a row an element. None where there is none.
+        unfolded: a column of lists; a table below has one row per element of them. None where there is none.
         place: a column of the key that counts up where rows share the rest of it, which mostly come one after the
             other: such a run is judged as one. None where there is none.
     """
@@ -103,7 +103,7 @@ class Judge:
         self._table, self._contract = table, contract
         self._keys: list[pl.DataFrame] = []  # a batch each, from any thread
         self._counts: list[int] = []
-        self._elements: list[int] = []
+        self._element_counts: list[int] = []
         self._is_broken = False
 
     def watch(self, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -119,7 +119,7 @@ class Judge:
         self._keys.append(_keys(batch, self._contract))
         self._counts.append(batch.height)
         if self._contract.unfolded is not None:
-            self._elements.append(int(batch[self._contract.unfolded].list.len().cast(pl.Int64).sum()))
+            self._element_counts.append(int(batch[self._contract.unfolded].list.len().cast(pl.Int64).sum()))
         return batch
 
     @property
@@ -128,9 +128,9 @@ class Judge:
         return sum(self._counts)
 
     @property
-    def elements(self) -> int:
-        """In the unfolded lists of the rows that passed."""
-        return sum(self._elements)
+    def element_count(self) -> int:
+        """The elements of the unfolded lists of the rows that passed."""
+        return sum(self._element_counts)
 
     def is_satisfied(self) -> bool:
         """Whether every row that passed keeps the contract. False may be a collision of two hashes, or a contract that

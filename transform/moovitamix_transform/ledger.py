@@ -6,7 +6,7 @@ import narwhals as nw
 import polars as pl
 
 from moovitamix_transform import epochs, removals, sources
-from moovitamix_transform.engines.engine import Engine, count, elements, number
+from moovitamix_transform.engines.engine import Engine, count, element_count, number
 from moovitamix_transform.errors import LedgerMismatch
 from moovitamix_transform.graph import models
 from moovitamix_transform.runs import StreamLedger
@@ -55,7 +55,8 @@ def of_history(engine: Engine, tables: dict[str, int], before: dict[str, int] | 
     """Every stream's numbers over its whole history, at these table versions.
 
     Args:
-        before: the table versions of a build whose lists were counted; only what changed since is. None to count all.
+        before: the table versions of a build whose plays were counted; only those of files that it had not are counted
+            again. None to count all, as `moovitamix check` does.
     Raises LedgerMismatch, naming the stream or table and the difference.
     """
     entries = {name: of_stream(engine, tables, name) for name in KEYS}
@@ -183,7 +184,7 @@ def require_quarantine(engine: Engine, tables: dict[str, int]) -> None:
 
 
 def require_dimensions(engine: Engine, tables: dict[str, int]) -> dict[str, int]:
-    """Each dimension has a row for each key of its staging table. Returns how many each has.
+    """Each dimension has as many rows as its staging table. Returns how many each has.
 
     Raises LedgerMismatch, naming the table and the difference.
     """
@@ -195,8 +196,8 @@ def require_dimensions(engine: Engine, tables: dict[str, int]) -> dict[str, int]
 
 
 def require_listens(engine: Engine, tables: dict[str, int], before: dict[str, int] | None = None) -> int:
-    """fct_listens has a row for each play of a list, and each mart that counts listens counts every row of it. Returns
-    how many there are.
+    """fct_listens has as many rows as the lists have plays, and each mart that counts listens counts as many. Returns how
+    many there are.
 
     Args:
         before: as `of_history` takes it.
@@ -215,13 +216,20 @@ def _plays(engine: Engine, tables: dict[str, int], before: dict[str, int] | None
     that of files which the build before had too its listens are taken, which were held against them."""
     model = models()["stg_listen_history"]
     version = tables[model.name]
-    if before is None:
-        return engine.elements(model, version)
-    counted, known = engine.warehouse.count(models()["fct_listens"].path, before["fct_listens"]), before[model.name]
+    if before is None or _shares_no_file(engine, model.path, version, before[model.name]):
+        return engine.element_count(model, version)
+    known = before[model.name]
+    counted = engine.warehouse.count(models()["fct_listens"].path, before["fct_listens"])
     if version == known:
         return counted
     added, removed = (engine.scan_apart(model.path, *each) for each in ((version, known), (known, version)))
-    return counted + elements(engine, model, added) - elements(engine, model, removed)
+    return counted + element_count(engine, model, added) - element_count(engine, model, removed)
+
+
+def _shares_no_file(engine: Engine, path: str, version: int, known: int) -> bool:
+    """It was written whole: the other's files are not needed, and may be damaged."""
+    now, then = ({each.path for each in engine.warehouse.data_files(path, at)} for at in (version, known))
+    return now.isdisjoint(then)
 
 
 def _require_rows(table: str, expected: int, of: str, got: int) -> None:

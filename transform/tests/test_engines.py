@@ -42,7 +42,7 @@ def sent() -> dict[str, list[dict[str, object]]]:
 
     kinds = {"tracks": track, "users": user, "listen_history": listens}
     records = {stream: [make() | instants() for _ in range(40)] for stream, make in kinds.items()}
-    records["listen_history"] += [{"user_id": user, "items": FAR_IDS} | instants() for user in FAR_IDS]
+    records["listen_history"] += [{"user_id": user, "items": [*FAR_IDS, 1, 2]} | instants() for user in FAR_IDS]
     return records
 
 

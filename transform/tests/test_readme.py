@@ -93,7 +93,7 @@ def test_a_failing_command_of_the_readme_is_told(block: str, message: str | None
     assert all(problem.startswith(f"README.md: {block.partition(chr(10))[0]}\n{message}") for problem in problems)
 
 
-INSTALLS = "python -m venv "
+INSTALLS = "python3 -m venv "
 
 
 def runnable_lines(block: str) -> list[str]:
@@ -136,7 +136,7 @@ def test_the_readmes_lines_for_a_shell_run(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.timeout(600)
 def test_the_lines_that_install_elsewhere_make_a_moovitamix_that_extras_can_be_added_to(tmp_path: Path):
     (block,) = re.findall(rf"^```sh\n({INSTALLS}.+?)^```", README, re.M | re.S)
-    (extra,) = set(re.findall(r"^`(pip install 'moovitamix\[report\]')`", README, re.M))
+    (extra,) = set(re.findall(r"^`\.venv/bin/(pip install 'moovitamix\[report\]')`", README, re.M))
     subprocess.run(["git", "clone", "--quiet", REPOSITORY, tmp_path / "repository"], check=True)
     script = block.replace("/srv/moovitamix/", f"{tmp_path}/")
     pip = f"{tmp_path}/.venv/bin/{extra} --dry-run --no-index"  # what is installed is not looked for

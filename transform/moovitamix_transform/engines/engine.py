@@ -57,9 +57,9 @@ class Engine(Protocol):
         """The table as the model makes it of all rows of the tables it reads, at these versions."""
         ...
 
-    def elements(self, model: Model, version: int) -> int:
-        """Those of the model's unfolded lists in a version of its table: as many as there were when it was judged as it
-        was written, or as there are when it is read."""
+    def element_count(self, model: Model, version: int) -> int:
+        """How many elements the unfolded lists of a version of the model's table have: as they were counted when it was
+        judged as it was written, else as it is read."""
         ...
 
     def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
@@ -110,9 +110,11 @@ def number(engine: Engine, frame: Frame) -> int:
     return int(engine.collect(frame).item() or 0)
 
 
-def elements(engine: Engine, model: Model, rows: Frame) -> int:
-    """Those of the model's unfolded lists among some of its rows."""
-    return number(engine, rows.select(nw.col(str(model.contract.unfolded)).list.len().cast(nw.Int64()).sum()))
+def element_count(engine: Engine, model: Model, rows: Frame) -> int:
+    """How many elements the unfolded lists of some rows of the model's table have."""
+    column = model.contract.unfolded
+    assert column is not None  # noqa: S101 - only asked of such a model
+    return number(engine, rows.select(nw.col(column).list.len().cast(nw.Int64()).sum()))
 
 
 def count(engine: Engine, frame: Frame) -> int:

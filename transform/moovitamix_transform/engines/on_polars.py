@@ -9,7 +9,7 @@ import narwhals.selectors as ncs
 import polars as pl
 
 from moovitamix_transform import tables
-from moovitamix_transform.engines.engine import Frame, Held, Work, elements
+from moovitamix_transform.engines.engine import Frame, Held, Work, element_count
 from moovitamix_transform.errors import ContractBroken
 from moovitamix_transform.graph import Model, models
 from moovitamix_transform.warehouse import Warehouse, explained
@@ -29,7 +29,8 @@ class OnPolars:
 
     warehouse: Warehouse
     name: ClassVar[str] = "polars"
-    _elements: dict[tuple[str, int], int] = field(default_factory=dict)  # of the versions that were judged as written
+    # Of the versions that this one wrote, as they were counted when they were judged.
+    _element_counts: dict[tuple[str, int], int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def scan(self, path: str, version: int) -> Frame:
         return nw.from_native(self.warehouse.scan(path, version))
@@ -59,10 +60,10 @@ class OnPolars:
             for at in range(parts)
         )
 
-    def elements(self, model: Model, version: int) -> int:
+    def element_count(self, model: Model, version: int) -> int:
         """To read them takes a thirtieth of the seconds of a full build."""
-        known = self._elements.get((model.path, version))
-        return elements(self, model, self.scan(model.path, version)) if known is None else known
+        known = self._element_counts.get((model.path, version))
+        return element_count(self, model, self.scan(model.path, version)) if known is None else known
 
     def in_batches(self, rows: Frame, work: Work, schema: pl.Schema) -> Frame:
         native: pl.LazyFrame = rows.to_native()
@@ -94,7 +95,7 @@ class OnPolars:
         if not judge.is_satisfied():
             self.require(model, self.scan(model.path, version))
         if model.contract.unfolded is not None:
-            self._elements[model.path, version] = judge.elements
+            self._element_counts[model.path, version] = judge.element_count
         return version
 
     def replace(self, model: Model, known: int, removed: Held, added: Held) -> int:

@@ -16,7 +16,7 @@ from pyspark.sql.functions import min as least
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from moovitamix_transform import contracts, sources, tables
-from moovitamix_transform.engines.engine import Frame, Held, Work, elements
+from moovitamix_transform.engines.engine import Frame, Held, Work, element_count
 from moovitamix_transform.engines.spark import executors, files
 from moovitamix_transform.errors import ContractBroken
 from moovitamix_transform.graph import Model, models, package_fingerprint
@@ -61,8 +61,8 @@ class OnSpark:
     def whole(self, model: Model, versions: dict[str, int]) -> Frame:
         return self.frame(model, {name: self.table(name, versions) for name in model.reads})
 
-    def elements(self, model: Model, version: int) -> int:
-        return elements(self, model, self.scan(model.path, version))
+    def element_count(self, model: Model, version: int) -> int:
+        return element_count(self, model, self.scan(model.path, version))
 
     def _native(self, model: Model, source: str, inputs: dict[str, Frame]) -> DataFrame:
         """The rows that a row-local model makes of one source table's records, by its own function on the executors."""
