@@ -196,8 +196,8 @@ def require_dimensions(engine: Engine, tables: dict[str, int]) -> dict[str, int]
 
 
 def require_listens(engine: Engine, tables: dict[str, int], before: dict[str, int] | None = None) -> int:
-    """fct_listens has as many rows as the lists have plays, and each mart that counts listens counts as many. Returns how
-    many there are.
+    """fct_listens has as many rows as the lists have plays, and each mart that counts listens counts as many. Returns
+    how many there are.
 
     Args:
         before: as `of_history` takes it.
