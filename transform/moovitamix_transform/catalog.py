@@ -17,11 +17,11 @@ GRAINS = {stream: f"One row per landed record of {stream}, as it came." for stre
     "_lines": "One row per line that is no record of a known stream.",
     "runs": "Two rows per run: when it starts, when it ends.",
     "builds": "One row per build.",
-    "generations": "One row per read of a stream.",
+    "generations": "One row per read of a stream; of files, one per generation and each time more is known of it.",
     "epochs": "One row per accepted reset of the API.",
     "files": "One row per landed file of a destination.",
     "incidents": "One row per incident and event: when it opened, when it was over, when it was told of.",
-    "fields": "One row per build, stream, field and change: when it appeared, vanished, came back.",
+    "fields": "One row per build, stream, field and change.",
 }
 _META = {
     "generations": sources.path("generations"),

@@ -1,11 +1,12 @@
 """The data dictionary: every table and column, in the words of the contracts."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import polars as pl
 
-from moovitamix_transform import builds, runs, sources
-from moovitamix_transform.alarms import incidents
+from moovitamix_transform import builds, fields_seen, runs, sources
+from moovitamix_transform.alarms import incidents, verdict
 from moovitamix_transform.catalog import GRAINS
 from moovitamix_transform.column_lineage import UNTRACED, columns, shortened
 from moovitamix_transform.data_warnings import all_warnings
@@ -28,6 +29,19 @@ there are, and which records they are made of: one that breaks a rule in any fie
 _LAYERS = {
     "staging": "## Staging: typed, judged, the latest good record per key",
     "marts": "## Marts: what notebooks and the recommender read",
+}
+
+
+# Of columns that have few values.
+_VALUES: dict[str, dict[str, list[str]]] = {
+    fields_seen.TABLE: {"change": [*get_args(fields_seen.Change)]},
+    runs.TABLE: {
+        "kind": [*get_args(runs.Kind)],
+        "status": [*get_args(runs.Status)],
+        "sync_mode": [*get_args(runs.SyncMode)],
+        "level": [*get_args(runs.Level)],
+    },
+    incidents.TABLE: {"kind": [*get_args(verdict.Kind)], "event": [*get_args(incidents.Event)]},
 }
 
 
@@ -67,7 +81,8 @@ def _source_tables() -> Iterator[str]:
     named |= {module.TABLE: module.SCHEMA for module in (builds, runs, incidents)}
     for path, schema in named.items():
         columns = ", ".join(f"`{column}` {type_name(dtype)}" for column, dtype in schema.items())
-        yield f"### {path}\n\n{GRAINS[path.rpartition('/')[2]]}\n\n{columns}"
+        values = [f"`{column}` is one of {_listed(each)}." for column, each in _VALUES.get(path, {}).items()]
+        yield "\n\n".join([f"### {path}", GRAINS[path.rpartition("/")[2]], columns, *values])
 
 
 def _rules() -> str:

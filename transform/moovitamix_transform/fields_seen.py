@@ -1,12 +1,13 @@
 """_meta/fields: when a field of the API's records was first seen, when it vanished, when it came back."""
 
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from moovitamix_transform.warehouse import Warehouse
 
 TABLE = "_meta/fields"
+Change = Literal["known", "appeared", "vanished", "returned"]
 # Grain: one row per build, stream, field and change. `known` is a field that the models read, when first seen; the
 # count is of the run in which a field appeared, and null otherwise; the first value is null for one that vanished.
 SCHEMA = pl.Schema(
@@ -15,7 +16,7 @@ SCHEMA = pl.Schema(
         "run_id": pl.String(),
         "stream": pl.String(),
         "field": pl.String(),
-        "change": pl.String(),  # known, appeared, vanished or returned
+        "change": pl.String(),  # a Change
         "record_count": pl.Int64(),
         "first_raw_id": pl.String(),
         "first_value": pl.String(),  # JSON
