@@ -47,11 +47,16 @@ def test_the_readme_names_the_command(command: str):
     assert re.search(rf"^\| `{command}(`| [A-Z-])", README, re.M), f"the README's table of commands lacks `{command}`"
 
 
-def test_the_table_of_contents_names_every_section():
+def test_the_table_of_contents_names_every_section_and_every_link_leads_to_one():
     headings = re.findall(r"^## (.+)$", README, re.M)
     anchors = [re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
-    assert re.findall(r"\]\(#([^)]+)\)", README) == anchors[anchors.index("the-tables") :]
+    contents = README.partition("\nBelow: ")[2].partition("\n\n")[0]
+    assert re.findall(r"\]\(#([^)]+)\)", contents) == anchors[anchors.index("the-tables") :]
+    links = re.findall(r"\]\(#([^)]+)\)", README)
+    for document in (REPOSITORY / "docs").glob("*.md"):
+        links += re.findall(r"\]\(\.\./README\.md#([^)]+)\)", document.read_text())
+    assert {*links} <= {*anchors}
 
 
 def test_the_example_of_a_config_is_one_that_the_connector_takes():
