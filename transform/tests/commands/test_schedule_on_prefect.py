@@ -9,8 +9,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from moovitamix_transform.graph import models
@@ -57,8 +59,9 @@ def prefect(tmp_path_factory: pytest.TempPathFactory, until: Callable[..., objec
 
 
 @pytest.fixture
-def ask(prefect: dict[str, str]) -> Callable[..., Any]:
-    """Prefect's own REST API: what is posted to a path, and what it answers."""
+def ask(prefect: dict[str, str], until: Callable[..., Any]) -> Callable[..., Any]:
+    """Prefect's own REST API: what is posted to a path, and what it answers. While its database is locked it answers
+    503, and is asked again, as its own client does."""
 
     def post(path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - what JSON says
         request = urllib.request.Request(  # noqa: S310 - the server above
@@ -66,8 +69,17 @@ def ask(prefect: dict[str, str]) -> Callable[..., Any]:
             None if body is None else json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return json.load(answer)
+
+        def answered() -> tuple[Any] | None:
+            try:
+                with urllib.request.urlopen(request) as answer:  # noqa: S310
+                    return (json.load(answer),)
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+                return None
+
+        return until(answered, f"an answer of Prefect's to {path}", SECONDS)[0]
 
     return post
 
@@ -101,7 +113,9 @@ def served(
             return found["id"] if is_mine and found["status"] == "READY" else None
 
         which = until(deployment, "a deployment that is polled for", SECONDS)
-        made = ask(f"/deployments/{which}/create_flow_run", {"state": {"type": "SCHEDULED"}})
+        made = ask(
+            f"/deployments/{which}/create_flow_run", {"state": {"type": "SCHEDULED"}, "idempotency_key": uuid4().hex}
+        )
         ended = ("COMPLETED", "FAILED", "CRASHED")
 
         def end() -> dict[str, Any] | None:
