@@ -123,7 +123,14 @@ def _dimensions(warehouse: Warehouse, build: Build) -> Judgement:
 
 
 def _listens(warehouse: Warehouse, build: Build) -> Judgement:
-    listens = ledger.require_listens(OnPolars(warehouse), build.tables)
+    """By their numbers, as in each build, and fct_listens row by row: as many others have the same numbers."""
+    engine, model = OnPolars(warehouse), models()["fct_listens"]
+    listens = ledger.require_listens(engine, build.tables)
+    if not engine.has_same_rows(engine.whole(model, build.tables), engine.table(model.name, build.tables)):
+        raise LedgerMismatch(
+            "fct_listens: expected the plays of stg_listen_history, got as many other rows; `moovitamix build "
+            "--full-refresh` makes it anew"
+        )
     return "passed", f"{counted(listens, 'play')}: all in fct_listens, all counted by the marts"
 
 

@@ -112,10 +112,10 @@ def test_a_row_changed_by_hand_breaks_its_contract(built):
     tampered = replace(newest, build_id=2, tables=newest.tables | {"fct_listens": version})
     builds.publish(built.warehouse, tampered, builds.fingerprints(built.warehouse))
 
-    (failed,) = [each for each in check(built.warehouse) if each.outcome == "failed"]
+    failed = [each for each in check(built.warehouse) if each.outcome == "failed"]
 
-    assert (failed.check, failed.subject) == ("contract", "fct_listens")
-    assert failed.detail.startswith("fct_listens: 2 rows break 'position|min'")
+    assert [(each.check, each.subject) for each in failed] == [("contract", "fct_listens"), ("ledger", "listens")]
+    assert failed[0].detail.startswith("fct_listens: 2 rows break 'position|min'")
 
 
 def test_a_row_taken_out_by_hand_breaks_the_ledger_of_its_stream_and_its_dimension(built):
@@ -128,6 +128,24 @@ def test_a_row_taken_out_by_hand_breaks_the_ledger_of_its_stream_and_its_dimensi
 
     assert [subject for subject, outcome in found.items() if outcome == "failed"] == ["tracks", "dimensions"]
     assert found.keys() == {"tracks", "users", "listen_history", "quarantine", "dimensions", "listens"}
+
+
+def test_listens_that_are_others_than_the_lists_have_are_found(built):
+    """As many, so that every count is as it should be."""
+    newest = builds.newest(built.warehouse)
+    others = built.rows("fct_listens").lazy().with_columns(pl.col("track_id") + 1)
+    version = built.warehouse.overwrite("marts/fct_listens", others)
+    tampered = replace(newest, build_id=2, tables=newest.tables | {"fct_listens": version})
+    builds.publish(built.warehouse, tampered, builds.fingerprints(built.warehouse))
+
+    failed = [each for each in check(built.warehouse) if each.outcome == "failed"]
+
+    assert [(each.check, each.subject) for each in failed] == [("ledger", "listens")]
+    assert failed[0].detail.startswith("fct_listens: expected the plays of stg_listen_history, got as many other rows;")
+
+    built.build(full_refresh=True)
+
+    assert [each for each in check(built.warehouse) if each.outcome == "failed"] == []
 
 
 def test_a_file_with_other_rows_than_were_committed_is_found(built):
