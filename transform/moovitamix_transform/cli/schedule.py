@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from moovitamix_transform import connector
-from moovitamix_transform.alarms.settings import load
 from moovitamix_transform.cli.options import DEFAULT_WAREHOUSE, SettingsOption, WarehouseOption
 from moovitamix_transform.cli.pipeline import OnDriftOption
 from moovitamix_transform.errors import MissingExtra, UsageError
@@ -35,6 +34,8 @@ def schedule(
     warehouse: WarehouseOption = DEFAULT_WAREHOUSE,
 ) -> None:
     """Serve `run` as a flow of Prefect, until Ctrl-C. Where its server is, PREFECT_API_URL says."""
+    from moovitamix_transform.alarms.settings import load  # pydantic: the other commands start sooner without it
+
     interval = _interval(cron, every)
     if api_url is not None and connector.without_secrets(api_url) != api_url:
         raise UsageError(
